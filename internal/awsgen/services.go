@@ -1,0 +1,42 @@
+package main
+
+// service says which operations of one model are generated, and where to.
+type service struct {
+	name       string // of the generated package
+	model      string // folder below models/apis
+	doc        string // what the package doc says about it
+	operations []string
+}
+
+// services lists what Muster serves. The order of the operations is that of
+// the chapters of the AWS IoT reference.
+func services() []service {
+	return []service{
+		{
+			name: "iot", model: "iot/2015-05-28",
+			doc: "control plane: registry, fleet indexing, thing groups, jobs",
+			operations: []string{
+				"CreateThing", "DescribeThing", "UpdateThing", "DeleteThing", "ListThings",
+				"DescribeThingGroup", "ListThingGroups", "ListThingGroupsForThing", "ListThingsInThingGroup",
+				"UpdateIndexingConfiguration", "GetIndexingConfiguration", "DescribeIndex", "ListIndices", "SearchIndex",
+				"CreateDynamicThingGroup", "UpdateDynamicThingGroup", "DeleteDynamicThingGroup",
+				"UpdateEventConfigurations", "DescribeEventConfigurations",
+				"CreateJob", "DescribeJob", "ListJobs", "CancelJob", "DeleteJob", "GetJobDocument",
+				"ListJobExecutionsForJob", "ListJobExecutionsForThing", "DescribeJobExecution", "CancelJobExecution",
+				"DescribeEndpoint",
+			},
+		},
+		{
+			name: "iotdata", model: "iot-data/2015-05-28",
+			doc:        "data plane: device shadows",
+			operations: []string{"GetThingShadow", "UpdateThingShadow", "DeleteThingShadow"},
+		},
+		{
+			name: "iotjobsdata", model: "iot-jobs-data/2017-09-29",
+			doc: "jobs data plane: what a device asks about its own jobs",
+			operations: []string{
+				"GetPendingJobExecutions", "StartNextPendingJobExecution", "DescribeJobExecution", "UpdateJobExecution",
+			},
+		},
+	}
+}

@@ -1,0 +1,51 @@
+package query
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/muster-iot/muster/protocol"
+)
+
+// firstSegments are the beginnings of all field names of the index of things
+// (AWS IoT reference 3.3), sorted.
+func firstSegments() []string {
+	return []string{
+		"attributes", "connectivity", "deviceDefender", "registry", "shadow",
+		"thingGroupNames", "thingId", "thingName", "thingTypeName",
+	}
+}
+
+// resolveField returns the field that a name in a query stands for: the name
+// itself, or what the aggregation spelling is an alias of.
+func resolveField(name string) string {
+	switch name {
+	case "registry.thingTypeName":
+		return "thingTypeName"
+	case "registry.thingGroupNames":
+		return "thingGroupNames"
+	}
+	return name
+}
+
+// checkField refuses names whose first segment is unknown. What lies below a
+// known one is free: an unknown path is legal and matches nothing.
+func checkField(name string, column int, source string) error {
+	first, _, _ := strings.Cut(name, ".")
+	if slices.Contains(firstSegments(), first) {
+		return nil
+	}
+	return protocol.Errorf(protocol.InvalidQuery,
+		"Unable to parse query, invalid field name, field name: %s, query string: %s (column %d; field names are case-sensitive and begin with one of %s)",
+		clip(name), clip(source), column, strings.Join(firstSegments(), ", "))
+}
+
+// clip shortens user text for a message.
+func clip(s string) string {
+	const most = 200
+	runes := []rune(s)
+	if len(runes) <= most {
+		return s
+	}
+	return string(runes[:most]) + "…"
+}

@@ -317,7 +317,7 @@ func ended(now time.Time, s State, r row, e Event) (State, []Effect) {
 	case r.phase == Metadata:
 		s.Target = e.Target
 	case r.phase == Committing:
-		s.Outcome = Outcome{Status: jobs.Succeeded, Running: s.Target.Release()}
+		s.Outcome = Outcome{Status: jobs.Succeeded, Running: ReleaseOf(s.Target)}
 	}
 	s.Tries = 0
 	if next == Trial {

@@ -11,6 +11,7 @@ package update
 import (
 	"time"
 
+	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
 	document "github.com/muster-iot/muster/protocol/update"
@@ -43,29 +44,9 @@ type Release struct {
 	SHA256 string `json:"sha256,omitempty"`
 }
 
-// Target is the signed target of an update, as far as installing needs it.
-// Every field comes from signed metadata.
-type Target struct {
-	// Path names the target in the repository.
-	Path   string `json:"path"`
-	SHA256 string `json:"sha256"`
-	Length int64  `json:"length"`
-	// Product, Version and Seq are what the target is.
-	Product string `json:"product"`
-	Version string `json:"version"`
-	Seq     int64  `json:"seq"`
-	// Format is the install type, such as app-dir.
-	Format string `json:"format"`
-	// UnpackedSize and MaxFile bound what unpacking may write, in bytes.
-	UnpackedSize int64 `json:"unpackedSize,omitempty"`
-	MaxFile      int64 `json:"maxFile,omitempty"`
-	// HealthTimeout bounds the check before commit; 0 is the installer's default.
-	HealthTimeout time.Duration `json:"healthTimeout,omitempty"`
-}
-
-// Release returns what a product runs once the target is committed.
-func (t Target) Release() Release {
-	return Release{Version: t.Version, Seq: t.Seq, SHA256: t.SHA256}
+// ReleaseOf returns what a product runs once the target is committed.
+func ReleaseOf(t firmware.Target) Release {
+	return Release{Version: t.Custom.Version, Seq: t.Custom.Seq, SHA256: t.SHA256.String()}
 }
 
 // Outcome is how an execution ended on the device.
@@ -115,7 +96,8 @@ type State struct {
 	// VersionNumber is the execution's version as last heard.
 	VersionNumber int64             `json:"versionNumber,omitempty"`
 	Document      document.Document `json:"document,omitzero"`
-	Target        Target            `json:"target,omitzero"`
+	// Target is what the document names, as the signed metadata has it.
+	Target firmware.Target `json:"target,omitzero"`
 	// From is what the product ran when the execution was taken.
 	From Release `json:"from,omitzero"`
 	// Tries counts starts in TRIAL, and attempts to roll back.
@@ -192,7 +174,7 @@ type Event struct {
 	// VersionNumber comes with Accepted; 0 is not known.
 	VersionNumber int64
 	// Target comes with Done of [Resolve].
-	Target Target
+	Target firmware.Target
 	// Reason comes with Refused, Failed and Unsaved.
 	Reason string
 }

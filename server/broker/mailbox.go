@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// mailbox holds the messages on their way to one client: QoS 1 messages that
+// are not acknowledged, those that wait for room in the window, and whatever
+// comes before CONNACK is sent. It keeps their order, never drops a message of
+// a connected client (the connection ends instead), and outlives the
+// connection of a persistent session.
+//
+// mochi's own list of messages in flight is not used: it mixes the packet ids
+// of both directions and so refuses subscriptions, and it can deadlock.
+type mailbox struct {
+	window int
+	limit  int // bytes
+
+	mu       sync.Mutex
+	write    func(packets.Packet) error // nil while there is no connection
+	overflow func()
+	offline  bool // has had a connection and has none
+	lastID   uint16
+	unacked  []packets.Packet
+	waiting  []packets.Packet
+	bytes    int // of unacked and waiting
+}
+
+// messageOverhead is what a held message costs beside topic and payload.
+const messageOverhead = 512
+
+func newMailbox(window, limit int) *mailbox { return &mailbox{window: window, limit: limit} }
+
+func size(pk packets.Packet) int { return len(pk.TopicName) + len(pk.Payload) + messageOverhead }
+
+// deliver sends a message, or holds it until it can be sent.
+func (m *mailbox) deliver(pk packets.Packet) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.offline:
+		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(m.waiting) < m.window && m.bytes+size(pk) <= m.limit {
+			m.hold(pk)
+		}
+	case m.write != nil && pk.FixedHeader.Qos == 0:
+		_ = m.write(pk) // a failed write ends the connection by itself
+	case m.bytes+size(pk) > m.limit:
+		if m.overflow != nil {
+			m.overflow()
+		}
+	default:
+		m.hold(pk)
+		m.pump()
+	}
+}
+
+func (m *mailbox) hold(pk packets.Packet) {
+	m.waiting = append(m.waiting, pk)
+	m.bytes += size(pk)
+}
+
+// pump sends waiting messages while the window has room.
+func (m *mailbox) pump() {
+	for m.write != nil && len(m.waiting) > 0 {
+		pk := m.waiting[0]
+		qos1 := pk.FixedHeader.Qos > 0
+		if qos1 && len(m.unacked) >= m.window {
+			return
+		}
+		m.waiting[0] = packets.Packet{}
+		if m.waiting = m.waiting[1:]; len(m.waiting) == 0 {
+			m.waiting = nil
+		}
+		m.bytes -= size(pk)
+		if expired(pk, time.Now()) {
+			continue
+		}
+		if qos1 {
+			pk.PacketID = m.nextID()
+			m.unacked = append(m.unacked, pk)
+			m.bytes += size(pk)
+		}
+		if err := m.write(pk); errors.Is(err, packets.ErrPacketTooLarge) && qos1 {
+			m.remove(len(m.unacked) - 1) // for this client: it will never take it
+		}
+	}
+}
+
+// expired reports whether the sender of a message set a time that has passed.
+func expired(pk packets.Packet, now time.Time) bool {
+	return pk.Expiry > 0 && pk.Expiry < now.Unix()
+}
+
+// nextID finds a packet id that is not in flight; the window is smaller than
+// the number of ids.
+func (m *mailbox) nextID() uint16 {
+	for {
+		m.lastID++
+		if m.lastID != 0 && m.find(m.lastID) < 0 {
+			return m.lastID
+		}
+	}
+}
+
+func (m *mailbox) find(id uint16) int {
+	for i := range m.unacked {
+		if m.unacked[i].PacketID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func (m *mailbox) remove(i int) {
+	m.bytes -= size(m.unacked[i])
+	m.unacked = append(m.unacked[:i], m.unacked[i+1:]...)
+	if len(m.unacked) == 0 {
+		m.unacked = nil
+	}
+}
+
+// acked notes a PUBACK.
+func (m *mailbox) acked(id uint16) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := m.find(id); i >= 0 {
+		m.remove(i)
+		m.pump()
+	}
+}
+
+// inherit takes over what a mailbox without connection holds, in front of what
+// this one holds already.
+func (m *mailbox) inherit(old *mailbox) {
+	old.mu.Lock()
+	lastID, unacked, waiting, bytes := old.lastID, old.unacked, old.waiting, old.bytes
+	old.unacked, old.waiting, old.bytes = nil, nil, 0
+	old.mu.Unlock()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lastID = lastID
+	m.unacked = unacked
+	m.waiting = append(waiting, m.waiting...)
+	m.bytes += bytes
+}
+
+// attach connects the mailbox: unacknowledged messages are sent again, then
+// those that wait.
+func (m *mailbox) attach(write func(packets.Packet) error, overflow func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.write, m.overflow = write, overflow
+	for _, pk := range m.unacked {
+		pk.FixedHeader.Dup = true
+		_ = write(pk) // a failed write ends the connection by itself
+	}
+	m.pump()
+}
+
+// detach ends the connection of the mailbox; only QoS 1 messages stay.
+func (m *mailbox) detach() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.write, m.overflow, m.offline = nil, nil, true
+	kept := m.waiting[:0]
+	for _, pk := range m.waiting {
+		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(kept) < m.window {
+			kept = append(kept, pk)
+		} else {
+			m.bytes -= size(pk)
+		}
+	}
+	clear(m.waiting[len(kept):])
+	m.waiting = kept
+}

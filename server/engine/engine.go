@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server/rules"
+	"github.com/muster-iot/muster/server/store"
+)
+
+// Gateway carries messages to connected clients. Its methods must not block
+// on a slow client; the engine calls them in the order of the commits.
+type Gateway interface {
+	// Publish sends to all subscribers of the topic.
+	Publish(topic string, payload []byte)
+	// Send goes straight to one session at QoS 0, subscribed or not.
+	Send(session uint64, topic string, payload []byte)
+	// PublishAnd sends to all subscribers and, once, to the session.
+	PublishAnd(session uint64, topic string, payload []byte)
+}
+
+// Config configures an [Engine].
+type Config struct {
+	Store   store.Store
+	Gateway Gateway
+	Rules   rules.Rules
+	// Account and Region appear in ARNs of events and jobs.
+	Account, Region string
+	// Batch bounds the inputs of one commit; 0 is 256.
+	Batch int
+	// NewID makes ids of things, groups and events; nil is random UUIDs.
+	NewID  func() string
+	Logger *slog.Logger
+}
+
+// Engine is the worker of a fleet. Create it with [New], start it with Run.
+type Engine struct {
+	cfg   Config
+	boot  string
+	in    chan *call
+	ready chan struct{}
+	done  chan struct{}
+}
+
+// New returns an engine over a store. It touches nothing until Run.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Store == nil || cfg.Gateway == nil || cfg.Logger == nil {
+		return nil, errors.New("engine needs a store, a gateway and a logger")
+	}
+	if cfg.Batch == 0 {
+		cfg.Batch = 256
+	}
+	if cfg.NewID == nil {
+		cfg.NewID = uuid.NewString
+	}
+	return &Engine{
+		cfg: cfg, boot: cfg.NewID(), in: make(chan *call, cfg.Batch),
+		ready: make(chan struct{}), done: make(chan struct{}),
+	}, nil
+}
+
+// Ready is closed when the stored fleet has been loaded.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Input is something that happens to the fleet; R is what it answers. The
+// inputs are the exported struct types of this package.
+type Input[R any] interface {
+	step(t *tx) (R, error)
+}
+
+// call is an input on its way through the loop.
+type call struct {
+	run  func(t *tx) error
+	done chan error // capacity 1
+}
+
+// errStopped answers inputs that come when the loop has ended.
+var errStopped = protocol.Errorf(protocol.Unavailable, "the server is shutting down: try again")
+
+// Do hands an input to the loop and returns its answer after what it changed
+// is durable. Errors are *protocol.Error; of code Unavailable when the outcome
+// was not committed. When ctx ends first, the input may still happen.
+func Do[R any](ctx context.Context, e *Engine, in Input[R]) (R, error) {
+	var answer, none R
+	err := e.submit(ctx, func(t *tx) (err error) {
+		answer, err = in.step(t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return answer, nil
+}
+
+// Read calls f on the loop with a view of the fleet and returns when
+// everything that the view showed is durable. f must not keep the view.
+func Read(ctx context.Context, e *Engine, f func(v *View) error) error {
+	return e.submit(ctx, func(t *tx) error { return f(&View{t}) })
+}
+
+func (e *Engine) submit(ctx context.Context, run func(t *tx) error) error {
+	c := &call{run: run, done: make(chan error, 1)}
+	select {
+	case e.in <- c:
+	case <-e.done:
+		return errStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.done:
+		// The loop answers everything it took before it ends.
+		select {
+		case err := <-c.done:
+			return err
+		default:
+			return errStopped
+		}
+	}
+}
+
+// effect is a message that leaves after the commit.
+type effect struct {
+	topic   string
+	payload []byte
+	session uint64 // of a straight answer; 0 is none
+	fan     bool   // to subscribers
+}
+
+func (g effect) release(to Gateway) {
+	switch {
+	case g.fan && g.session != 0:
+		to.PublishAnd(g.session, g.topic, g.payload)
+	case g.fan:
+		to.Publish(g.topic, g.payload)
+	default:
+		to.Send(g.session, g.topic, g.payload)
+	}
+}
+
+// clock returns the time of a step: never before an earlier one, because
+// queues and creation orders rest on it.
+func clock(last time.Time) time.Time {
+	now := time.Now().Round(0)
+	if now.Before(last) {
+		return last
+	}
+	return now
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"maps"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/event"
+	"github.com/muster-iot/muster/protocol/topic"
+	"github.com/muster-iot/muster/server/group"
+	"github.com/muster-iot/muster/server/query"
+)
+
+// IndexName is the index that dynamic groups are evaluated over, QueryVersion
+// the only version of the query language (AWS IoT reference 3.4).
+const (
+	IndexName    = "AWS_Things"
+	QueryVersion = "2017-09-30"
+)
+
+// slice bounds the things that one step of background work looks at.
+const slice = 256
+
+func groupNotFound(g protocol.ThingGroupName) error {
+	return protocol.Errorf(protocol.NotFound, "thing group %q does not exist", g)
+}
+
+// CreateGroup makes a dynamic thing group (AWS IoT reference 4.1). It returns
+// while the group is BUILDING. Creating it again with the same definition
+// answers the existing one.
+type CreateGroup struct {
+	Name         protocol.ThingGroupName
+	Query        string
+	QueryVersion string // empty is [QueryVersion]
+	IndexName    string // empty is [IndexName]
+	Description  string
+	Attributes   map[string]string
+}
+
+func (in CreateGroup) step(t *tx) (group.Group, error) {
+	if !in.Name.Valid() {
+		return group.Group{}, protocol.Errorf(protocol.InvalidRequest, "thing group name %q is not 1 to 128 of [a-zA-Z0-9:_-]", in.Name)
+	}
+	q, err := t.groupQuery(in.Query, in.QueryVersion, in.IndexName)
+	if err != nil {
+		return group.Group{}, err
+	}
+	if old := t.groups[in.Name]; old != nil {
+		if old.QueryString == in.Query && old.Description == in.Description && maps.Equal(old.Attributes, in.Attributes) {
+			return old.Group, nil
+		}
+		err := protocol.Errorf(protocol.AlreadyExists, "thing group %q exists already with another definition", in.Name)
+		err.ResourceID, err.ResourceARN = old.ID, t.arn(protocol.KindThingGroup, string(in.Name))
+		return group.Group{}, err
+	}
+	if len(t.groups) >= t.cfg.Rules.DynamicGroups {
+		return group.Group{}, protocol.Errorf(protocol.LimitExceeded, "there are %d dynamic thing groups already, which is the limit", len(t.groups))
+	}
+	g := &groupEntry{query: q, Group: group.Group{
+		Name: in.Name, ID: t.cfg.NewID(), QueryString: in.Query, QueryVersion: QueryVersion, IndexName: IndexName,
+		Version: 1, Status: group.Building, Description: in.Description, Attributes: in.Attributes, CreatedAt: t.now,
+	}}
+	t.groups[in.Name] = g
+	t.groupOrder.insert(g.CreatedAt, in.Name)
+	t.matcher.Put(in.Name, q)
+	t.putGroup(g)
+	t.groupEvent(g.Group, "CREATED", "created")
+	t.build(g)
+	return g.Group, nil
+}
+
+// groupQuery parses the query of a dynamic group and checks what such a query may ask.
+func (s *state) groupQuery(text, version, index string) (*query.Query, error) {
+	switch {
+	case version != "" && version != QueryVersion:
+		return nil, protocol.Errorf(protocol.InvalidRequest, "query version %q is not %s", version, QueryVersion)
+	case index != "" && index != IndexName:
+		return nil, protocol.Errorf(protocol.InvalidRequest, "a dynamic thing group cannot use index %q, only %s", index, IndexName)
+	case s.indexing.Status == IndexOff:
+		return nil, protocol.Errorf(protocol.NotFound, "index %s is off: switch thing indexing on first", IndexName)
+	case s.indexing.Status == IndexBuilding:
+		return nil, protocol.Errorf(protocol.InvalidRequest, "index %s is still BUILDING: try again when it is ACTIVE", IndexName)
+	}
+	q, err := query.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.Check(query.Limits{Terms: s.cfg.Rules.GroupQueryTerms, Length: s.cfg.Rules.QueryLength}); err != nil {
+		return nil, err
+	}
+	names, pattern := q.FieldTerms("thingGroupNames")
+	if pattern {
+		return nil, protocol.Errorf(protocol.InvalidQuery, "the query of a dynamic thing group may name static thing groups only, without wildcards: its membership would depend on itself")
+	}
+	for _, n := range names {
+		if s.groups[protocol.ThingGroupName(n)] != nil {
+			return nil, protocol.Errorf(protocol.InvalidQuery, "the query names the dynamic thing group %q; only static ones are allowed", n)
+		}
+	}
+	return q, nil
+}
+
+// UpdateGroup changes a dynamic thing group; nil members stay as they are.
+type UpdateGroup struct {
+	Name            protocol.ThingGroupName
+	Query           *string
+	QueryVersion    string
+	IndexName       string
+	Description     *string
+	Attributes      map[string]string
+	MergeAttributes bool
+	ExpectedVersion *int64
+}
+
+func (in UpdateGroup) step(t *tx) (group.Group, error) {
+	g := t.groups[in.Name]
+	if g == nil {
+		return group.Group{}, groupNotFound(in.Name)
+	}
+	if err := g.CheckVersion(in.ExpectedVersion); err != nil {
+		return group.Group{}, err
+	}
+	requery := in.Query != nil && *in.Query != g.QueryString
+	q := g.query
+	if requery {
+		var err error
+		if q, err = t.groupQuery(*in.Query, in.QueryVersion, in.IndexName); err != nil {
+			return group.Group{}, err
+		}
+	}
+	if in.Description != nil {
+		g.Description = *in.Description
+	}
+	if in.Attributes != nil {
+		g.Attributes = mergeAttributes(g.Attributes, in.Attributes, in.MergeAttributes)
+	}
+	g.Version++
+	if requery {
+		g.QueryString, g.query = *in.Query, q
+		g.Status, g.Generation = group.Rebuilding, g.Generation+1
+		t.matcher.Put(in.Name, q)
+		t.build(g)
+	}
+	t.putGroup(g)
+	t.groupEvent(g.Group, "UPDATED", "updated")
+	return g.Group, nil
+}
+
+func mergeAttributes(old, given map[string]string, merge bool) map[string]string {
+	next := map[string]string{}
+	if merge {
+		maps.Copy(next, old)
+	}
+	for k, v := range given {
+		if v == "" {
+			delete(next, k)
+		} else {
+			next[k] = v
+		}
+	}
+	return next
+}
+
+// DeleteGroup removes a dynamic thing group: every member leaves it, and the
+// jobs that target it go on without it. An absent group is deleted already.
+type DeleteGroup struct {
+	Name            protocol.ThingGroupName
+	ExpectedVersion *int64
+}
+
+func (in DeleteGroup) step(t *tx) (struct{}, error) {
+	g := t.groups[in.Name]
+	if g == nil {
+		return struct{}{}, nil
+	}
+	if err := g.CheckVersion(in.ExpectedVersion); err != nil {
+		return struct{}{}, err
+	}
+	for _, m := range t.matcher.Remove(in.Name) {
+		if e := t.names[m.Thing]; e != nil && e.thing != nil {
+			t.moved(*e.thing, []group.Membership{m}, false)
+		}
+	}
+	for _, id := range t.targetingGroup[in.Name] {
+		if j := t.jobs[id]; len(j.Awaiting) > 0 {
+			j.Awaiting = remove(append([]protocol.ThingGroupName(nil), j.Awaiting...), in.Name)
+			t.putJob(j)
+			t.ended = append(t.ended, id)
+		}
+	}
+	delete(t.groups, in.Name)
+	t.groupOrder.remove(g.CreatedAt, in.Name)
+	t.del(protocol.GlobalShard, kindGroup, string(in.Name))
+	t.groupEvent(g.Group, "DELETED", "deleted")
+	return struct{}{}, nil
+}
+
+func (t *tx) putGroup(g *groupEntry) { t.put(protocol.GlobalShard, kindGroup, string(g.Name), g.Group) }
+
+// build evaluates a group over the whole index in slices, while changes
+// stream in: the matcher knows the query already, so a slice only adds what
+// it finds. A newer query of the group ends the older build.
+func (s *state) build(g *groupEntry) {
+	generation := g.Generation
+	var after protocol.ThingName
+	var next func(t *tx) error
+	next = func(t *tx) error {
+		if t.groups[g.Name] != g || g.Generation != generation || g.Status == group.Active {
+			return nil
+		}
+		docs := t.index.Range(after, slice)
+		for _, m := range t.matcher.Scan(g.Name, docs) {
+			t.moved(*t.names[m.Thing].thing, []group.Membership{m}, false)
+		}
+		if len(docs) == slice {
+			after = docs[len(docs)-1].Name()
+			t.later(next)
+			return nil
+		}
+		t.activate(g)
+		return nil
+	}
+	s.background = append(s.background, next)
+}
+
+// activate ends BUILDING or REBUILDING.
+func (t *tx) activate(g *groupEntry) {
+	g.Status = group.Active
+	t.putGroup(g)
+	t.activated(g)
+}
+
+func (t *tx) groupEvent(g group.Group, operation, word string) {
+	if !t.events.Enabled[event.ThingGroup] {
+		return
+	}
+	t.publish(topic.Event("thingGroup", string(g.Name), word), marshal(event.GroupChange{
+		EventType: "THING_GROUP_EVENT", EventID: t.cfg.NewID(), Timestamp: t.now.UnixMilli(), Operation: operation,
+		AccountID: t.cfg.Account, ThingGroupID: g.ID, ThingGroupName: string(g.Name), VersionNumber: g.Version,
+		Description: g.Description, Attributes: g.Attributes, DynamicGroupMappingID: &g.ID,
+	}))
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"reflect"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/event"
+	"github.com/muster-iot/muster/server/group"
+	"github.com/muster-iot/muster/server/index"
+)
+
+// UpdateIndexing sets the indexing configuration (AWS IoT reference 3.1); nil
+// structures stay as they are. A change of what is indexed rebuilds the index in
+// the background.
+type UpdateIndexing struct {
+	Thing *index.Config
+	Group *GroupIndexing
+}
+
+func (in UpdateIndexing) step(t *tx) (struct{}, error) {
+	if in.Thing != nil {
+		if err := in.Thing.Validate(); err != nil {
+			return struct{}{}, err
+		}
+		if err := t.checkGroupsCovered(*in.Thing); err != nil {
+			return struct{}{}, err
+		}
+	}
+	if in.Group != nil {
+		t.indexing.Group = *in.Group
+	}
+	if in.Thing != nil && !reflect.DeepEqual(*in.Thing, t.indexing.Thing) {
+		t.reconfigure(*in.Thing)
+	}
+	t.put(protocol.GlobalShard, kindConfig, keyIndexing, t.indexing)
+	return struct{}{}, nil
+}
+
+// checkGroupsCovered refuses a configuration that would take a field away
+// from a dynamic group (AWS IoT reference 3.1, rule 8).
+func (s *state) checkGroupsCovered(next index.Config) error {
+	for _, o := range s.groupOrder.items {
+		if next.ThingIndexingMode == index.Off {
+			return protocol.Errorf(protocol.InvalidRequest, "thing indexing cannot be switched off while dynamic thing group %q exists", o.key)
+		}
+		for _, f := range s.groups[o.key].query.Fields() {
+			if s.indexing.Thing.Covers(f) && !next.Covers(f) {
+				return protocol.Errorf(protocol.InvalidRequest, "dynamic thing group %q needs field %q, which this configuration does not index", o.key, f)
+			}
+		}
+	}
+	return nil
+}
+
+// reconfigure starts a rebuild of the index under a new configuration.
+// Groups are REBUILDING until it is through; only differences are emitted.
+func (t *tx) reconfigure(next index.Config) {
+	t.indexing.Thing = next
+	switch {
+	case next.ThingIndexingMode == index.Off:
+		t.indexing.Status = IndexOff
+		t.index = index.New()
+		return
+	case t.indexing.Status == IndexOff || t.indexing.Status == IndexBuilding:
+		t.indexing.Status = IndexBuilding
+	default:
+		t.indexing.Status = IndexRebuilding
+	}
+	for _, o := range t.groupOrder.items {
+		g := t.groups[o.key]
+		g.Status, g.Generation = group.Rebuilding, g.Generation+1
+		t.putGroup(g)
+	}
+	t.rebuild(next)
+}
+
+// rebuild flattens every thing anew in slices; a newer configuration ends it.
+func (t *tx) rebuild(cfg index.Config) {
+	var last ordered[protocol.ThingName]
+	var next func(t *tx) error
+	next = func(t *tx) error {
+		if !reflect.DeepEqual(t.indexing.Thing, cfg) || t.indexing.Status == IndexActive {
+			return nil
+		}
+		things := t.things.after(last)
+		for _, o := range things[:min(slice, len(things))] {
+			t.reindex(o.key)
+			last = o
+		}
+		if len(things) > slice {
+			t.later(next)
+			return nil
+		}
+		t.indexing.Status = IndexActive
+		t.put(protocol.GlobalShard, kindConfig, keyIndexing, t.indexing)
+		for _, o := range t.groupOrder.items {
+			if g := t.groups[o.key]; g.Status != group.Active {
+				t.build(g)
+			}
+		}
+		return nil
+	}
+	t.later(next)
+}
+
+// UpdateEvents switches event families on or off; those not named stay.
+type UpdateEvents struct{ Enabled map[event.Type]bool }
+
+func (in UpdateEvents) step(t *tx) (struct{}, error) {
+	if t.events.CreatedAt.IsZero() {
+		t.events.CreatedAt = t.now
+	}
+	t.events.LastModifiedAt = t.now
+	next := make(map[event.Type]bool, len(event.Types))
+	for _, k := range event.Types {
+		next[k] = t.events.Enabled[k]
+		if v, given := in.Enabled[k]; given {
+			next[k] = v
+		}
+	}
+	t.events.Enabled = next
+	t.put(protocol.GlobalShard, kindConfig, keyEvents, t.events)
+	return struct{}{}, nil
+}

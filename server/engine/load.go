@@ -1,0 +1,253 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/shadow"
+	"github.com/muster-iot/muster/server/group"
+	"github.com/muster-iot/muster/server/job"
+	"github.com/muster-iot/muster/server/query"
+	"github.com/muster-iot/muster/server/registry"
+	"github.com/muster-iot/muster/server/store"
+)
+
+// loader gathers rows, whose order says nothing about what refers to what.
+type loader struct {
+	*state
+	members []member
+	waiting []waitingAt
+	execs   []*job.Execution
+}
+
+type member struct {
+	thing protocol.ThingName
+	group protocol.ThingGroupName
+	held  bool
+}
+
+type waitingAt struct {
+	thing protocol.ThingName
+	job   protocol.JobID
+	since int64
+}
+
+// load builds the state from the store: rows first, then what is derived
+// from them (index, groups, queues), then the timers and unfinished builds.
+func load(ctx context.Context, e *Engine, now time.Time) (*state, error) {
+	l := loader{state: newState(&e.cfg, e.boot)}
+	err := e.cfg.Store.Load(ctx, func(r store.Row) error {
+		if err := l.row(r); err != nil {
+			return fmt.Errorf("cannot read %s %q: %w", r.Kind, r.Key, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.linkExecutions()
+	if l.indexing.Status != IndexOff {
+		l.indexing.Status = IndexActive // what follows is a whole build
+		for _, o := range l.things.items {
+			l.index.Put(l.document(l.names[o.key]))
+		}
+	}
+	if err := l.linkGroups(); err != nil {
+		return nil, err
+	}
+	l.linkJobs(now)
+	l.timers.add(timer{at: now.Add(e.cfg.Rules.ReconnectGrace), kind: timerSweep})
+	return l.state, nil
+}
+
+// row files one row.
+func (l *loader) row(r store.Row) error {
+	switch r.Kind {
+	case kindThing:
+		return l.thingRow(r)
+	case kindShadow:
+		return l.shadowRow(r)
+	case kindPresence:
+		return json.Unmarshal(r.Value, &l.name(protocol.ThingName(r.Key)).presence)
+	case kindMember:
+		return l.memberRow(r)
+	case kindExecution:
+		var x job.Execution
+		if err := json.Unmarshal(r.Value, &x); err != nil {
+			return err
+		}
+		l.execs = append(l.execs, &x)
+	case kindWaiting:
+		return l.waitingRow(r)
+	case kindGroup:
+		var g groupEntry
+		if err := json.Unmarshal(r.Value, &g.Group); err != nil {
+			return err
+		}
+		l.groups[g.Name] = &g
+		l.groupOrder.insert(g.CreatedAt, g.Name)
+	case kindJob:
+		j := jobEntry{latest: map[protocol.ThingName]*job.Execution{}, counts: job.Counts{}}
+		if err := json.Unmarshal(r.Value, &j.Job); err != nil {
+			return err
+		}
+		l.jobs[j.ID] = &j
+		l.jobOrder.insert(j.CreatedAt, j.ID)
+	case kindConfig:
+		return l.configRow(r)
+	default:
+		return fmt.Errorf("unknown kind: the data folder was written by a newer version")
+	}
+	return nil
+}
+
+func (l *loader) thingRow(r store.Row) error {
+	var th registry.Thing
+	if err := json.Unmarshal(r.Value, &th); err != nil {
+		return err
+	}
+	l.name(th.Name).thing = &th
+	l.things.insert(th.CreatedAt, th.Name)
+	return nil
+}
+
+func (l *loader) shadowRow(r store.Row) error {
+	part, err := splitKey(r.Key, 2)
+	if err != nil {
+		return err
+	}
+	var d shadow.Document
+	if err := json.Unmarshal(r.Value, &d); err != nil {
+		return err
+	}
+	e := l.name(protocol.ThingName(part[0]))
+	if e.shadows == nil {
+		e.shadows = map[string]shadow.Document{}
+	}
+	e.shadows[part[1]] = d
+	return nil
+}
+
+func (l *loader) memberRow(r store.Row) error {
+	part, err := splitKey(r.Key, 2)
+	if err != nil {
+		return err
+	}
+	var m memberRow
+	if err := json.Unmarshal(r.Value, &m); err != nil {
+		return err
+	}
+	l.members = append(l.members, member{protocol.ThingName(part[0]), protocol.ThingGroupName(part[1]), m.Held})
+	return nil
+}
+
+func (l *loader) waitingRow(r store.Row) error {
+	part, err := splitKey(r.Key, 2)
+	if err != nil {
+		return err
+	}
+	var w waitingRow
+	if err := json.Unmarshal(r.Value, &w); err != nil {
+		return err
+	}
+	l.waiting = append(l.waiting, waitingAt{protocol.ThingName(part[0]), protocol.JobID(part[1]), w.Since})
+	return nil
+}
+
+func (l *loader) configRow(r store.Row) error {
+	switch r.Key {
+	case keyIndexing:
+		l.indexing = Indexing{}
+		return json.Unmarshal(r.Value, &l.indexing)
+	case keyEvents:
+		return json.Unmarshal(r.Value, &l.events)
+	}
+	return fmt.Errorf("unknown configuration %s", strconv.Quote(r.Key))
+}
+
+// linkExecutions files executions under their thing and job, in the order in
+// which they were made.
+func (l *loader) linkExecutions() {
+	slices.SortFunc(l.execs, func(a, b *job.Execution) int {
+		return cmp.Or(a.QueuedAt.Compare(b.QueuedAt), cmp.Compare(a.Seq, b.Seq))
+	})
+	for _, x := range l.execs {
+		l.seq = max(l.seq, x.Seq)
+		j := l.jobs[x.JobID]
+		if j == nil {
+			continue // its job was deleted by a version that removed rows later
+		}
+		e := l.name(x.Thing)
+		e.execs = append(e.execs, x)
+		j.execs = append(j.execs, x)
+		if last := j.latest[x.Thing]; last != nil {
+			j.counts[last.Status]--
+		}
+		j.latest[x.Thing] = x
+		j.counts[x.Status]++
+	}
+}
+
+// linkGroups registers the groups' queries and members, and takes unfinished
+// builds up again from their start.
+func (l *loader) linkGroups() error {
+	for _, o := range l.groupOrder.items {
+		g := l.groups[o.key]
+		q, err := query.Parse(g.QueryString)
+		if err != nil {
+			return fmt.Errorf("cannot read the query of thing group %q: %w", g.Name, err)
+		}
+		g.query = q
+		l.matcher.Put(g.Name, q)
+		if g.Status != group.Active {
+			l.build(g)
+		}
+	}
+	for _, m := range l.members {
+		g := l.groups[m.group]
+		if g == nil || l.names[m.thing] == nil || l.names[m.thing].thing == nil {
+			return fmt.Errorf("cannot place thing %q in thing group %q: one of them is missing", m.thing, m.group)
+		}
+		l.matcher.Restore(m.group, m.thing)
+		if m.held {
+			g.hold(m.thing)
+		}
+	}
+	return nil
+}
+
+// linkJobs follows the live jobs' groups and sets the timers. What expired
+// while the server was down fires only after a grace, so that devices which
+// ended meanwhile can say so (rule 4).
+func (l *loader) linkJobs(now time.Time) {
+	for _, o := range l.jobOrder.items {
+		if j := l.jobs[o.key]; j.Status == job.InProgress {
+			l.follow(j)
+		}
+	}
+	slices.SortFunc(l.waiting, func(a, b waitingAt) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.thing, b.thing))
+	})
+	for _, w := range l.waiting {
+		if j := l.jobs[w.job]; j != nil {
+			j.waiting.add(w.thing, w.since)
+			l.releaseAt(j, j.NextGrant)
+		}
+	}
+	for _, x := range l.execs {
+		at := x.Expires()
+		if at.IsZero() || l.jobs[x.JobID] == nil {
+			continue
+		}
+		if at.Before(now) {
+			at = now.Add(l.cfg.Rules.OverdueGrace)
+		}
+		l.timers.add(timer{at: at, kind: timerExpire, job: x.JobID, thing: x.Thing, number: x.Number})
+	}
+}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/event"
+	"github.com/muster-iot/muster/protocol/shadow"
+	"github.com/muster-iot/muster/protocol/topic"
+	"github.com/muster-iot/muster/server/group"
+	"github.com/muster-iot/muster/server/index"
+	"github.com/muster-iot/muster/server/registry"
+)
+
+// document builds what the index knows of a registered thing.
+func (s *state) document(e *entry) *index.Document {
+	src := index.Source{
+		ThingName: e.thing.Name, ThingID: e.thing.ID, ThingTypeName: e.thing.TypeName,
+		Attributes: e.thing.Attributes,
+		Shadows:    make(map[string]index.ShadowState, len(e.shadows)),
+		Connectivity: index.Connectivity{
+			Connected: e.presence.Connected, Timestamp: milliseconds(e.presence.At), DisconnectReason: string(e.presence.Reason),
+		},
+	}
+	for name, d := range e.shadows {
+		if d.Exists() {
+			src.Shadows[name] = shadowState(d)
+		}
+	}
+	return index.Flatten(src, s.indexing.Thing)
+}
+
+func shadowState(d shadow.Document) index.ShadowState {
+	return index.ShadowState{
+		Desired: d.Desired, Reported: d.Reported,
+		DesiredMeta: d.DesiredMeta, ReportedMeta: d.ReportedMeta, Version: d.Version,
+	}
+}
+
+// reindex brings the index up to date with a thing, and with it the dynamic
+// groups and the jobs that target them: the way of every change.
+func (t *tx) reindex(n protocol.ThingName) {
+	e := t.names[n]
+	if e == nil || e.thing == nil || t.indexing.Status == IndexOff {
+		return
+	}
+	change := t.index.Put(t.document(e))
+	t.moved(*e.thing, t.matcher.Apply(change), change.OnlyConnectivity())
+}
+
+// reindexDeleted takes a deleted thing out of the index and its groups.
+func (t *tx) reindexDeleted(th registry.Thing) {
+	change := t.index.Delete(th.Name)
+	t.moved(th, t.matcher.Apply(change), false)
+}
+
+// moved stores the memberships that one change of a thing brought about,
+// publishes them and lets the jobs know.
+func (t *tx) moved(th registry.Thing, moves []group.Membership, byConnectivity bool) {
+	flips := map[protocol.ThingGroupName]bool{}
+	for _, m := range moves {
+		g := t.groups[m.Group]
+		held := g.Status != group.Active
+		switch {
+		case m.Joined && held:
+			g.hold(th.Name)
+		case !m.Joined && g.held[th.Name]:
+			delete(g.held, th.Name)
+		default:
+			flips[m.Group] = m.Joined
+			held = false
+		}
+		row := key(string(th.Name), string(m.Group))
+		if m.Joined {
+			t.putThing(th.Name, kindMember, row, memberRow{Held: held})
+		} else {
+			t.delThing(th.Name, kindMember, row)
+		}
+		t.membershipEvent(g.Group, th, m.Joined)
+	}
+	t.retarget(th.Name, flips, byConnectivity)
+}
+
+func (g *groupEntry) hold(n protocol.ThingName) {
+	if g.held == nil {
+		g.held = map[protocol.ThingName]bool{}
+	}
+	g.held[n] = true
+}
+
+func (t *tx) membershipEvent(g group.Group, th registry.Thing, joined bool) {
+	if !t.events.Enabled[event.ThingGroupMembership] {
+		return
+	}
+	operation, word := "REMOVED", "removed"
+	if joined {
+		operation, word = "ADDED", "added"
+	}
+	t.publish(topic.Membership(g.Name, th.Name, word), marshal(event.MembershipChange{
+		EventType: "THING_GROUP_MEMBERSHIP_EVENT", EventID: t.cfg.NewID(), Timestamp: t.now.UnixMilli(), Operation: operation,
+		AccountID: t.cfg.Account,
+		GroupARN:  t.arn(protocol.KindThingGroup, string(g.Name)), GroupID: g.ID,
+		ThingARN: t.arn(protocol.KindThing, string(th.Name)), ThingID: th.ID,
+		MembershipID: g.ID + ":" + th.ID,
+	}))
+}

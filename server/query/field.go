@@ -49,3 +49,9 @@ func clip(s string) string {
 	}
 	return string(runes[:most]) + "…"
 }
+
+// InFieldless reports whether values of the field can decide a term without a
+// field: all but those of connectivity can.
+func InFieldless(field string) bool {
+	return !strings.HasPrefix(field, "connectivity.")
+}

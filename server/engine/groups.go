@@ -7,13 +7,14 @@ import (
 	"github.com/muster-iot/muster/protocol/event"
 	"github.com/muster-iot/muster/protocol/topic"
 	"github.com/muster-iot/muster/server/group"
+	"github.com/muster-iot/muster/server/index"
 	"github.com/muster-iot/muster/server/query"
 )
 
 // IndexName is the index that dynamic groups are evaluated over, QueryVersion
 // the only version of the query language (AWS IoT reference 3.4).
 const (
-	IndexName    = "AWS_Things"
+	IndexName    = index.Name
 	QueryVersion = "2017-09-30"
 )
 
@@ -69,12 +70,12 @@ func (in CreateGroup) step(t *tx) (group.Group, error) {
 }
 
 // groupQuery parses the query of a dynamic group and checks what such a query may ask.
-func (s *state) groupQuery(text, version, index string) (*query.Query, error) {
+func (s *state) groupQuery(text, version, indexName string) (*query.Query, error) {
 	switch {
 	case version != "" && version != QueryVersion:
 		return nil, protocol.Errorf(protocol.InvalidRequest, "query version %q is not %s", version, QueryVersion)
-	case index != "" && index != IndexName:
-		return nil, protocol.Errorf(protocol.InvalidRequest, "a dynamic thing group cannot use index %q, only %s", index, IndexName)
+	case indexName != "" && indexName != IndexName:
+		return nil, protocol.Errorf(protocol.InvalidRequest, "a dynamic thing group cannot use index %q, only %s", indexName, IndexName)
 	case s.indexing.Status == IndexOff:
 		return nil, protocol.Errorf(protocol.NotFound, "index %s is off: switch thing indexing on first", IndexName)
 	case s.indexing.Status == IndexBuilding:
@@ -116,7 +117,7 @@ func (in UpdateGroup) step(t *tx) (group.Group, error) {
 	if g == nil {
 		return group.Group{}, groupNotFound(in.Name)
 	}
-	if err := g.CheckVersion(in.ExpectedVersion); err != nil {
+	if err := checkGroupVersion(g.Group, in.ExpectedVersion); err != nil {
 		return group.Group{}, err
 	}
 	requery := in.Query != nil && *in.Query != g.QueryString
@@ -136,7 +137,8 @@ func (in UpdateGroup) step(t *tx) (group.Group, error) {
 	g.Version++
 	if requery {
 		g.QueryString, g.query = *in.Query, q
-		g.Status, g.Generation = group.Rebuilding, g.Generation+1
+		g.moveOn(group.QueryChanged)
+		g.Generation++
 		t.matcher.Put(in.Name, q)
 		t.build(g)
 	}
@@ -172,7 +174,7 @@ func (in DeleteGroup) step(t *tx) (struct{}, error) {
 	if g == nil {
 		return struct{}{}, nil
 	}
-	if err := g.CheckVersion(in.ExpectedVersion); err != nil {
+	if err := checkGroupVersion(g.Group, in.ExpectedVersion); err != nil {
 		return struct{}{}, err
 	}
 	for _, m := range t.matcher.Remove(in.Name) {
@@ -204,7 +206,7 @@ func (s *state) build(g *groupEntry) {
 	var after protocol.ThingName
 	var next func(t *tx) error
 	next = func(t *tx) error {
-		if t.groups[g.Name] != g || g.Generation != generation || g.Status == group.Active {
+		if t.groups[g.Name] != g || g.Generation != generation || !g.Status.NeedsScan() {
 			return nil
 		}
 		docs := t.index.Range(after, slice)
@@ -212,7 +214,7 @@ func (s *state) build(g *groupEntry) {
 			t.moved(*t.names[m.Thing].thing, []group.Membership{m}, false)
 		}
 		if len(docs) == slice {
-			after = docs[len(docs)-1].Name()
+			after = docs[len(docs)-1].Thing()
 			t.later(next)
 			return nil
 		}
@@ -224,9 +226,23 @@ func (s *state) build(g *groupEntry) {
 
 // activate ends BUILDING or REBUILDING.
 func (t *tx) activate(g *groupEntry) {
-	g.Status = group.Active
+	g.moveOn(group.Scanned)
 	t.putGroup(g)
 	t.activated(g)
+}
+
+// moveOn takes the group's status through an event that its table allows.
+func (g *groupEntry) moveOn(e group.Event) {
+	if next, ok := g.Status.Next(e); ok {
+		g.Status = next
+	}
+}
+
+func checkGroupVersion(g group.Group, expected *int64) error {
+	if expected != nil && *expected != g.Version {
+		return protocol.Errorf(protocol.VersionConflict, "thing group %q has version %d, not the expected %d", g.Name, g.Version, *expected)
+	}
+	return nil
 }
 
 func (t *tx) groupEvent(g group.Group, operation, word string) {

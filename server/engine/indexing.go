@@ -29,8 +29,8 @@ func (in UpdateIndexing) step(t *tx) (struct{}, error) {
 	if in.Group != nil {
 		t.indexing.Group = *in.Group
 	}
-	if in.Thing != nil && !reflect.DeepEqual(*in.Thing, t.indexing.Thing) {
-		t.reconfigure(*in.Thing)
+	if in.Thing != nil && !reflect.DeepEqual(in.Thing.Normal(), t.indexing.Thing) {
+		t.reconfigure(in.Thing.Normal())
 	}
 	t.put(protocol.GlobalShard, kindConfig, keyIndexing, t.indexing)
 	return struct{}{}, nil
@@ -59,7 +59,7 @@ func (t *tx) reconfigure(next index.Config) {
 	switch {
 	case next.ThingIndexingMode == index.Off:
 		t.indexing.Status = IndexOff
-		t.index = index.New()
+		t.index = t.newIndex()
 		return
 	case t.indexing.Status == IndexOff || t.indexing.Status == IndexBuilding:
 		t.indexing.Status = IndexBuilding
@@ -68,7 +68,8 @@ func (t *tx) reconfigure(next index.Config) {
 	}
 	for _, o := range t.groupOrder.items {
 		g := t.groups[o.key]
-		g.Status, g.Generation = group.Rebuilding, g.Generation+1
+		g.moveOn(group.IndexReconfigured)
+		g.Generation++
 		t.putGroup(g)
 	}
 	t.rebuild(next)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/shadow"
-	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/job"
 	"github.com/muster-iot/muster/server/query"
 	"github.com/muster-iot/muster/server/registry"
@@ -164,7 +163,9 @@ func (l *loader) configRow(r store.Row) error {
 	switch r.Key {
 	case keyIndexing:
 		l.indexing = Indexing{}
-		return json.Unmarshal(r.Value, &l.indexing)
+		err := json.Unmarshal(r.Value, &l.indexing)
+		l.indexing.Thing = l.indexing.Thing.Normal()
+		return err
 	case keyEvents:
 		return json.Unmarshal(r.Value, &l.events)
 	}
@@ -205,7 +206,7 @@ func (l *loader) linkGroups() error {
 		}
 		g.query = q
 		l.matcher.Put(g.Name, q)
-		if g.Status != group.Active {
+		if g.Status.NeedsScan() {
 			l.build(g)
 		}
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/event"
-	"github.com/muster-iot/muster/protocol/shadow"
 	"github.com/muster-iot/muster/protocol/topic"
 	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/index"
@@ -22,17 +21,10 @@ func (s *state) document(e *entry) *index.Document {
 	}
 	for name, d := range e.shadows {
 		if d.Exists() {
-			src.Shadows[name] = shadowState(d)
+			src.Shadows[name] = d
 		}
 	}
 	return index.Flatten(src, s.indexing.Thing)
-}
-
-func shadowState(d shadow.Document) index.ShadowState {
-	return index.ShadowState{
-		Desired: d.Desired, Reported: d.Reported,
-		DesiredMeta: d.DesiredMeta, ReportedMeta: d.ReportedMeta, Version: d.Version,
-	}
 }
 
 // reindex brings the index up to date with a thing, and with it the dynamic

@@ -65,9 +65,9 @@ type groupEntry struct {
 // jobEntry is a job with its executions.
 type jobEntry struct {
 	job.Job
-	execs  []*job.Execution // in order of creation
-	latest map[protocol.ThingName]*job.Execution
-	counts job.Counts
+	execs   []*job.Execution // in order of creation
+	latest  map[protocol.ThingName]*job.Execution
+	counts  job.Counts
 	waiting waitlist
 	// releaseSet is that a timer for the waiting things is set.
 	releaseSet bool
@@ -82,7 +82,7 @@ type Indexing struct {
 
 // GroupIndexing is the thing-group indexing configuration.
 type GroupIndexing struct {
-	Mode         string        `json:"thingGroupIndexingMode"`
+	Mode         index.Mode    `json:"thingGroupIndexingMode"`
 	CustomFields []index.Field `json:"customFields,omitempty"`
 }
 
@@ -110,18 +110,25 @@ func newState(cfg *Config, boot string) *state {
 		names:          map[protocol.ThingName]*entry{},
 		groups:         map[protocol.ThingGroupName]*groupEntry{},
 		matcher:        group.New(),
-		index:          index.New(),
 		jobs:           map[protocol.JobID]*jobEntry{},
 		targetingGroup: map[protocol.ThingGroupName][]protocol.JobID{},
 		events:         EventConfig{Enabled: map[event.Type]bool{}},
 	}
-	s.indexing.Thing = index.Config{ThingIndexingMode: index.Off}
+	s.index = s.newIndex()
+	s.indexing.Thing = index.Config{}.Normal()
 	s.indexing.Group.Mode = index.Off
 	if cfg.Rules.IndexingOn {
-		s.indexing.Thing = index.Config{ThingIndexingMode: index.RegistryAndShadow, ThingConnectivityIndexingMode: index.Status}
+		s.indexing.Thing = index.Config{ThingIndexingMode: index.RegistryAndShadow, ThingConnectivityIndexingMode: index.Status}.Normal()
 		s.indexing.Status = IndexActive
 	}
 	return s
+}
+
+// newIndex returns an empty index whose searches see the dynamic groups too.
+func (s *state) newIndex() *index.Index {
+	ix := index.New()
+	ix.AddGroupsOf(s.matcher.GroupsOf)
+	return ix
 }
 
 // name returns the entry of a name, made if needed.

@@ -91,8 +91,11 @@ func (v *View) Members(g protocol.ThingGroupName, p Page) ([]protocol.ThingName,
 	if v.t.groups[g] == nil {
 		return nil, "", groupNotFound(g)
 	}
-	names, next := byName(v.t.matcher.Members(g), p)
-	return names, next, nil
+	names, more := v.t.matcher.Page(g, protocol.ThingName(p.After), p.Max)
+	if !more {
+		return names, "", nil
+	}
+	return names, string(names[len(names)-1]), nil
 }
 
 // JobInfo is a job and what its executions come to.
@@ -239,62 +242,14 @@ func (v *View) Search(text string, p Page) (found []Found, next string, err erro
 	if err := q.Check(query.Limits{Terms: r.QueryTerms, Length: r.QueryLength}); err != nil {
 		return nil, "", err
 	}
-	docs, more := v.search(q, protocol.ThingName(p.After), p.Max)
+	docs, more := v.t.index.Search(q, protocol.ThingName(p.After), p.Max)
 	for _, d := range docs {
-		found = append(found, Found{d, v.t.matcher.GroupsOf(d.Name())})
+		found = append(found, Found{d, v.t.matcher.GroupsOf(d.Thing())})
 	}
 	if more {
-		next = string(docs[len(docs)-1].Name())
+		next = string(docs[len(docs)-1].Thing())
 	}
 	return found, next, nil
-}
-
-// search asks the index; a query about groups sees the dynamic ones too,
-// which the index does not hold because their queries read it.
-func (v *View) search(q *query.Query, after protocol.ThingName, limit int) (docs []*index.Document, more bool) {
-	if !slices.Contains(q.Fields(), groupNames) {
-		return v.t.index.Search(q, after, limit)
-	}
-	for {
-		page := v.t.index.Range(after, slice)
-		for _, d := range page {
-			if !q.Match(withGroups{d, v.t.matcher.GroupsOf(d.Name())}) {
-				continue
-			}
-			if len(docs) == limit {
-				return docs, true
-			}
-			docs = append(docs, d)
-		}
-		if len(page) < slice {
-			return docs, false
-		}
-		after = page[len(page)-1].Name()
-	}
-}
-
-const groupNames = "thingGroupNames"
-
-// withGroups is a document that knows its dynamic groups.
-type withGroups struct {
-	*index.Document
-	groups []protocol.ThingGroupName
-}
-
-func (d withGroups) Values(field string) []query.Value {
-	values := d.Document.Values(field)
-	if field != groupNames {
-		return values
-	}
-	values = slices.Clone(values)
-	for _, g := range d.groups {
-		values = append(values, query.NewValue(string(g)))
-	}
-	return values
-}
-
-func (d withGroups) Has(path string) bool {
-	return d.Document.Has(path) || path == groupNames && len(d.groups) > 0
 }
 
 // list pages over an order; the cursor is the last item's time and name.

@@ -1,0 +1,78 @@
+// Package server assembles the fleet side: it opens the store, binds the
+// ports and runs engine, broker, dispatcher and HTTP surfaces until it is told
+// to stop. It decides nothing itself; every decision is in a package below.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+
+	"github.com/muster-iot/muster/server/rules"
+)
+
+// Config configures a [Server].
+type Config struct {
+	// Data is the folder of everything that must survive a restart.
+	Data string
+	// HTTP and MQTT are the addresses to listen on, host:port; port 0 picks a free one.
+	HTTP, MQTT string
+	// Account and Region appear in ARNs; a request's own region wins (rule 27).
+	Account, Region string
+	// Dev accepts any AWS credentials and lets any MQTT client use any topic;
+	// it is refused on addresses that are not loopback.
+	Dev bool
+	// Rules decide where AWS is silent; the zero value is the safe profile.
+	Rules  *rules.Rules
+	Logger *slog.Logger
+	// Ready is told the bound addresses once the server answers; may be nil.
+	Ready func(Addresses)
+}
+
+// Addresses are where a running server listens, host:port.
+type Addresses struct {
+	HTTP string `json:"http"`
+	MQTT string `json:"mqtt"`
+}
+
+// Default addresses of musterd.
+const (
+	DefaultHTTP    = "127.0.0.1:8080"
+	DefaultMQTT    = "127.0.0.1:1883"
+	DefaultAccount = "123456789012"
+	DefaultRegion  = "us-east-1"
+)
+
+var (
+	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	regionForm  = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+)
+
+// ErrNoIdentity says that only --dev can run yet.
+var ErrNoIdentity = errors.New("musterd cannot check who its clients are yet: run it with --dev, which listens on loopback only")
+
+// Validate returns the first thing that is wrong with a configuration.
+func (c Config) Validate() error {
+	switch {
+	case c.Data == "":
+		return errors.New("no data folder: set --data DIR")
+	case !accountForm.MatchString(c.Account):
+		return fmt.Errorf("account id %q is not 12 digits: set --account-id", c.Account)
+	case !regionForm.MatchString(c.Region):
+		return fmt.Errorf("region %q is not of the form us-east-1: set --region", c.Region)
+	case !c.Dev:
+		return ErrNoIdentity
+	}
+	for flag, addr := range map[string]string{"--http": c.HTTP, "--mqtt": c.MQTT} {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return fmt.Errorf("%s %q is not host:port", flag, addr)
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("%s %q is not a loopback address: --dev lets everybody in, so it listens on loopback only", flag, addr)
+		}
+	}
+	return nil
+}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -147,13 +149,14 @@ func (v *viewer) packageEnd(e event, output []string) {
 // unfinished prints what the tests of a package had said that never ended: a
 // panic, a timeout or an os.Exit took them down.
 func (v *viewer) unfinished(pkg string) {
-	for key, lines := range v.output {
+	for _, key := range slices.Sorted(maps.Keys(v.output)) {
 		name, ok := strings.CutPrefix(key, pkg+" ")
 		if !ok || name == "" {
 			continue
 		}
+		v.counts.failed++
 		fmt.Fprintf(v.out, "FAIL  %s %s: did not end\n", pkg, name)
-		for _, line := range lines {
+		for _, line := range v.output[key] {
 			fmt.Fprintf(v.out, "      %s\n", strings.TrimSuffix(line, "\n"))
 		}
 		delete(v.output, key)

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server/api/awsmodel"
+	"github.com/muster-iot/muster/server/api/awsmodel/iot"
+	"github.com/muster-iot/muster/server/api/awsmodel/iotdata"
+	"github.com/muster-iot/muster/server/api/awsmodel/iotjobsdata"
+	"github.com/muster-iot/muster/server/api/restjson"
+	"github.com/muster-iot/muster/server/engine"
+)
+
+// Config says what a [Handler] serves and to whom.
+type Config struct {
+	Engine *engine.Engine
+	// Region stands in ARNs where the caller's signature names none; Account
+	// is the account of every ARN.
+	Region, Account string
+	// Endpoint is the host[:port] that DescribeEndpoint answers.
+	Endpoint string
+	// Credentials verify signatures; required unless Dev is set.
+	Credentials restjson.Credentials
+	// Dev accepts any signature and none.
+	Dev    bool
+	Logger *slog.Logger // nil discards
+}
+
+// Handler answers the requests of AWS clients.
+type Handler struct{ front *restjson.Handler }
+
+// New returns a handler over an engine.
+func New(cfg Config) (*Handler, error) {
+	if cfg.Engine == nil {
+		return nil, errors.New("api needs an engine")
+	}
+	front := restjson.Config{
+		Services:   []awsmodel.Service{iot.Service(), iotdata.Service(), iotjobsdata.Service()},
+		Operations: (&operations{engine: cfg.Engine, endpoint: cfg.Endpoint}).table(),
+		Region:     cfg.Region, Account: cfg.Account,
+		Credentials: cfg.Credentials, AcceptAny: cfg.Dev, Logger: cfg.Logger,
+	}
+	if cfg.Dev {
+		front.Unsigned = []string{"iotjobsdata", "iotdata", "iot"}
+	}
+	h, err := restjson.New(front)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{front: h}, nil
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.front.ServeHTTP(w, r) }
+
+// operations are the functions that serve the operations.
+type operations struct {
+	engine   *engine.Engine
+	endpoint string
+}
+
+func (o *operations) table() map[string]restjson.Operation {
+	return map[string]restjson.Operation{
+		"iot.CreateThing":   restjson.Serve(o.createThing),
+		"iot.DescribeThing": restjson.Serve(o.describeThing),
+		"iot.UpdateThing":   restjson.Serve(o.updateThing),
+		"iot.DeleteThing":   restjson.Serve(o.deleteThing),
+		"iot.ListThings":    restjson.Serve(o.listThings),
+
+		"iot.UpdateIndexingConfiguration": restjson.Serve(o.updateIndexingConfiguration),
+		"iot.GetIndexingConfiguration":    restjson.Serve(o.getIndexingConfiguration),
+		"iot.DescribeIndex":               restjson.Serve(o.describeIndex),
+		"iot.ListIndices":                 restjson.Serve(o.listIndices),
+		"iot.SearchIndex":                 restjson.Serve(o.searchIndex),
+
+		"iot.CreateDynamicThingGroup": restjson.Serve(o.createDynamicThingGroup),
+		"iot.UpdateDynamicThingGroup": restjson.Serve(o.updateDynamicThingGroup),
+		"iot.DeleteDynamicThingGroup": restjson.Serve(o.deleteDynamicThingGroup),
+		"iot.DescribeThingGroup":      restjson.Serve(o.describeThingGroup),
+		"iot.ListThingGroups":         restjson.Serve(o.listThingGroups),
+		"iot.ListThingsInThingGroup":  restjson.Serve(o.listThingsInThingGroup),
+		"iot.ListThingGroupsForThing": restjson.Serve(o.listThingGroupsForThing),
+
+		"iot.UpdateEventConfigurations":   restjson.Serve(o.updateEventConfigurations),
+		"iot.DescribeEventConfigurations": restjson.Serve(o.describeEventConfigurations),
+
+		"iot.CreateJob":                 restjson.Serve(o.createJob),
+		"iot.DescribeJob":               restjson.Serve(o.describeJob),
+		"iot.ListJobs":                  restjson.Serve(o.listJobs),
+		"iot.CancelJob":                 restjson.Serve(o.cancelJob),
+		"iot.DeleteJob":                 restjson.Serve(o.deleteJob),
+		"iot.GetJobDocument":            restjson.Serve(o.getJobDocument),
+		"iot.ListJobExecutionsForJob":   restjson.Serve(o.listJobExecutionsForJob),
+		"iot.ListJobExecutionsForThing": restjson.Serve(o.listJobExecutionsForThing),
+		"iot.DescribeJobExecution":      restjson.Serve(o.describeJobExecution),
+		"iot.CancelJobExecution":        restjson.Serve(o.cancelJobExecution),
+
+		"iot.DescribeEndpoint": restjson.Serve(o.describeEndpoint),
+
+		"iotdata.GetThingShadow":    restjson.Serve(o.getThingShadow),
+		"iotdata.UpdateThingShadow": restjson.Serve(o.updateThingShadow),
+		"iotdata.DeleteThingShadow": restjson.Serve(o.deleteThingShadow),
+
+		"iotjobsdata.GetPendingJobExecutions":      restjson.Serve(o.getPendingJobExecutions),
+		"iotjobsdata.StartNextPendingJobExecution": restjson.Serve(o.startNextPendingJobExecution),
+		"iotjobsdata.DescribeJobExecution":         restjson.Serve(o.describeOwnJobExecution),
+		"iotjobsdata.UpdateJobExecution":           restjson.Serve(o.updateJobExecution),
+	}
+}
+
+func (o *operations) read(ctx context.Context, f func(v *engine.View) error) error {
+	return engine.Read(ctx, o.engine, f)
+}
+
+// Pages hold pageSize items unless the request asks for another number, and
+// never more than maxPage: ranges differ between operations, and their models
+// have checked them.
+const (
+	pageSize = 50
+	maxPage  = 250
+)
+
+// page says which part of a list a request asks for.
+func page(call restjson.Call, nextToken *string, maxResults *int64) (engine.Page, error) {
+	after, err := call.After(nextToken)
+	if err != nil {
+		return engine.Page{}, err
+	}
+	size := int64(pageSize)
+	if maxResults != nil {
+		size = min(*maxResults, maxPage)
+	}
+	return engine.Page{After: after, Max: int(size)}, nil
+}
+
+// next makes the token of the page behind cursor; none when it is empty.
+func next(call restjson.Call, cursor string) *string {
+	if cursor == "" {
+		return nil
+	}
+	return call.Token(cursor)
+}
+
+// unsupported refuses a member that has no effect here.
+func unsupported(operation, member string) error {
+	return protocol.Errorf(protocol.InvalidRequest, "%s: member %s is not supported by this server: leave it out", operation, member)
+}
+
+// or is the value behind p, or the default when it is absent.
+func or[T any](p *T, absent T) T {
+	if p == nil {
+		return absent
+	}
+	return *p
+}
+
+// text is a member that is absent when empty.
+func text[S ~string](s S) *string {
+	if s == "" {
+		return nil
+	}
+	return new(string(s))
+}

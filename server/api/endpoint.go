@@ -1,0 +1,20 @@
+package api
+
+import (
+	"context"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server/api/awsmodel/iot"
+	"github.com/muster-iot/muster/server/api/restjson"
+)
+
+// describeEndpoint answers the one address that serves all planes (AWS IoT
+// reference 1.7).
+func (o *operations) describeEndpoint(_ context.Context, _ restjson.Call, in *iot.DescribeEndpointRequest) (*iot.DescribeEndpointResponse, error) {
+	switch kind := or(in.EndpointType, "iot:Data"); kind {
+	case "iot:Data", "iot:Data-ATS", "iot:Jobs":
+		return &iot.DescribeEndpointResponse{EndpointAddress: &o.endpoint}, nil
+	default:
+		return nil, protocol.Errorf(protocol.InvalidRequest, "endpoint type %q is none of iot:Data, iot:Data-ATS and iot:Jobs", kind)
+	}
+}

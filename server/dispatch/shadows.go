@@ -19,7 +19,7 @@ func (r request) shadow(t topic.Topic) error {
 	if refused.Code >= 500 {
 		r.Logger.Warn("a shadow request failed", "thing", t.Thing, "error", err)
 	}
-	r.Gateway.PublishAnd(r.client.Session, r.name+topic.Rejected, shadow.Rejected(refused, time.Now()))
+	r.Gateway.PublishAnd(r.name+topic.Rejected, shadow.Rejected(refused, time.Now()), r.client.Session)
 	return err
 }
 

@@ -21,7 +21,7 @@ type Gateway interface {
 	// Send goes straight to one session at QoS 0, subscribed or not.
 	Send(session uint64, topic string, payload []byte)
 	// PublishAnd sends to all subscribers and, once, to the session.
-	PublishAnd(session uint64, topic string, payload []byte)
+	PublishAnd(topic string, payload []byte, session uint64)
 }
 
 // Config configures an [Engine].
@@ -139,7 +139,7 @@ type effect struct {
 func (g effect) release(to Gateway) {
 	switch {
 	case g.fan && g.session != 0:
-		to.PublishAnd(g.session, g.topic, g.payload)
+		to.PublishAnd(g.topic, g.payload, g.session)
 	case g.fan:
 		to.Publish(g.topic, g.payload)
 	default:

@@ -72,6 +72,8 @@ func topics(all []sent, about string) []string {
 	return names
 }
 
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
 // fleet is an engine under test.
 type fleet struct {
 	*testing.T
@@ -92,7 +94,7 @@ func start(t *testing.T, s store.Store, r rules.Rules) *fleet {
 	f := &fleet{T: t, wire: &wire{}, store: s}
 	e, err := engine.New(engine.Config{
 		Store: s, Gateway: f.wire, Rules: r, Account: "123456789012", Region: "us-east-1",
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: quiet(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,320 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/jobs"
+	"github.com/muster-iot/muster/server/engine"
+	"github.com/muster-iot/muster/server/job"
+	"github.com/muster-iot/muster/server/presence"
+	"github.com/muster-iot/muster/server/registry"
+	"github.com/muster-iot/muster/server/rules"
+	"github.com/muster-iot/muster/server/store"
+	"github.com/muster-iot/muster/server/store/mem"
+)
+
+// faulty is a store whose next commits may fail.
+type faulty struct {
+	store.Store
+	fail    atomic.Pointer[error]
+	commits atomic.Int64
+}
+
+func (s *faulty) Commit(ctx context.Context, b []store.ShardBatch) error {
+	if err := s.fail.Load(); err != nil {
+		return *err
+	}
+	s.commits.Add(1)
+	return s.Store.Commit(ctx, b)
+}
+
+// TestFailedCommit: nothing of a failed commit is acknowledged, sent or
+// remembered, and the engine goes on when the store does.
+func TestFailedCommit(t *testing.T) {
+	s := &faulty{Store: mem.New()}
+	f := start(t, s, rules.Safe())
+	f.allEvents()
+	f.thing("dev1", "5")
+	f.wire.take()
+	broken := errors.New("disk full")
+	s.fail.Store(&broken)
+	refused(f, engine.CreateThing{Name: "dev2"}, protocol.Unavailable)
+	refused(f, engine.UpdateThing{Name: "dev1", Update: registry.Update{Attributes: map[string]string{"softwareVersion": "6"}}}, protocol.Unavailable)
+	if got := f.wire.take(); len(got) > 0 {
+		t.Errorf("sent without commit: %+v", got)
+	}
+	s.fail.Store(nil)
+	f.read(func(v *engine.View) {
+		th, err := v.Thing("dev1")
+		if err != nil || th.Attributes["softwareVersion"] != "5" {
+			t.Errorf("a change that was not stored is seen: %+v, %v", th, err)
+		}
+		if _, err := v.Thing("dev2"); err == nil {
+			t.Error("a thing that was not stored is seen")
+		}
+	})
+	f.thing("dev2", "5")
+}
+
+// TestFenced: a worker whose fleet another one has claimed ends.
+func TestFenced(t *testing.T) {
+	s := mem.New()
+	e, err := engine.New(engine.Config{Store: s, Gateway: &wire{}, Rules: rules.Safe(), Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(context.Background()) }()
+	<-e.Ready()
+	if _, err := s.Claim(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Do(context.Background(), e, engine.CreateThing{Name: "dev1"}); err == nil {
+		t.Fatal("a fenced worker acknowledged a change")
+	}
+	if err := <-ended; !errors.Is(err, store.ErrFenced) {
+		t.Errorf("Run ended with %v", err)
+	}
+}
+
+// picture is what can be seen of a fleet from outside.
+func (f *fleet) picture() map[string]any {
+	f.Helper()
+	p := map[string]any{}
+	f.read(func(v *engine.View) {
+		all := engine.Page{Max: 10_000}
+		things, _, _ := v.Things(all, nil)
+		p["things"] = things
+		for _, th := range things {
+			p["presence "+string(th.Name)], _ = v.Presence(th.Name)
+			pending, _ := v.Pending(th.Name)
+			pending.Timestamp = 0
+			p["pending "+string(th.Name)] = pending
+			p["executions "+string(th.Name)], _, _ = v.ExecutionsOfThing(th.Name, all, nil)
+			p["groups "+string(th.Name)], _, _ = v.GroupsOf(th.Name, all)
+		}
+		groups, _, _ := v.Groups(all, nil)
+		p["groups"] = groups
+		for _, g := range groups {
+			p["members "+string(g.Name)], _, _ = v.Members(g.Name, all)
+		}
+		jobs, _, _ := v.Jobs(all, nil)
+		p["jobs"] = jobs
+		p["events"] = v.Events()
+		p["indexing"] = v.Indexing()
+		found, _, err := v.Search("*", all)
+		p["index"] = []any{len(found), err}
+		for _, d := range found {
+			p["document "+string(d.Thing())], _ = d.Answer(d.Groups)
+		}
+	})
+	return p
+}
+
+// TestReload: after any history, a new engine over the same store shows the
+// same fleet, and its groups are what their queries say (G1, D1).
+func TestReload(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		seed := rapid.Uint64().Draw(rt, "seed")
+		s := mem.New()
+		f := start(t, s, rules.Safe())
+		h := history{fleet: f, rng: rand.New(rand.NewPCG(seed, 1)), sessions: map[protocol.ThingName]uint64{}}
+		for range rapid.IntRange(1, 120).Draw(rt, "steps") {
+			h.step()
+		}
+		f.allActive()
+		f.check()
+		before := f.picture()
+		f.stop()
+		again := start(t, s, rules.Safe())
+		after := again.picture()
+		again.stop()
+		for k, v := range before {
+			want(t, fmt.Sprintf("%s after reload (seed %d)", k, seed), after[k], v)
+		}
+		if len(before) != len(after) {
+			t.Fatalf("the reloaded fleet shows %d facts, not %d", len(after), len(before))
+		}
+	})
+}
+
+// allActive waits until every group is built.
+func (f *fleet) allActive() {
+	f.Helper()
+	var names []protocol.ThingGroupName
+	f.read(func(v *engine.View) {
+		groups, _, _ := v.Groups(engine.Page{Max: 1000}, nil)
+		for _, g := range groups {
+			names = append(names, g.Name)
+		}
+	})
+	for _, n := range names {
+		f.active(n)
+	}
+}
+
+// check compares groups and counts with what they must be.
+func (f *fleet) check() {
+	f.Helper()
+	f.read(func(v *engine.View) {
+		all := engine.Page{Max: 10_000}
+		groups, _, _ := v.Groups(all, nil)
+		for _, g := range groups {
+			members, _, _ := v.Members(g.Name, all)
+			found, _, err := v.Search(g.QueryString, all)
+			if err != nil {
+				f.Fatal(err)
+			}
+			names := []protocol.ThingName{}
+			for _, d := range found {
+				names = append(names, d.Thing())
+			}
+			want(f, "members of "+string(g.Name), append([]protocol.ThingName{}, members...), names)
+		}
+		jobsOf, _, _ := v.Jobs(all, nil)
+		for _, j := range jobsOf {
+			counts := job.Counts{}
+			latest := map[protocol.ThingName]job.Execution{}
+			xs, _, _ := v.ExecutionsOfJob(j.ID, all, nil)
+			for _, x := range xs {
+				if last, seen := latest[x.Thing]; x.Number != last.Number+1 || seen && !last.Status.Terminal() {
+					f.Fatalf("execution %d of %s on %s follows %+v", x.Number, j.ID, x.Thing, last)
+				}
+				latest[x.Thing] = x
+			}
+			for _, x := range latest {
+				counts[x.Status]++
+			}
+			want(f, "counts of "+string(j.ID), j.Counts, counts)
+		}
+	})
+}
+
+// history drives a fleet at random; errors that AWS would answer are fine.
+type history struct {
+	*fleet
+	rng      *rand.Rand
+	sessions map[protocol.ThingName]uint64
+}
+
+func (h *history) thingName() protocol.ThingName {
+	return protocol.ThingName(fmt.Sprintf("dev%d", h.rng.IntN(5)))
+}
+func (h *history) groupName(n int) protocol.ThingGroupName {
+	return protocol.ThingGroupName(fmt.Sprintf("G%d", n))
+}
+
+func (h *history) step() {
+	n := h.thingName()
+	id := protocol.JobID(fmt.Sprintf("j%d", h.rng.IntN(3)))
+	version := fmt.Sprint(4 + h.rng.IntN(3))
+	try := func(_ any, err error) {
+		if err != nil && (protocol.CodeOf(err) == protocol.Internal || protocol.CodeOf(err) == protocol.Unavailable) {
+			h.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	switch h.rng.IntN(16) {
+	case 0, 1, 2:
+		try(engine.Do(ctx, h.engine, engine.CreateThing{Name: n, Attributes: map[string]string{"softwareVersion": version}}))
+	case 3, 4:
+		h.sessions[n] = h.connect(n)
+	case 5:
+		h.disconnect(n, h.sessions[n])
+	case 6:
+		h.report(n, map[string]any{"softwareVersion": version})
+	case 7:
+		try(engine.Do(ctx, h.engine, engine.UpdateThing{Name: n, Update: registry.Update{Attributes: map[string]string{"softwareVersion": version}}}))
+	case 8:
+		try(engine.Do(ctx, h.engine, engine.CreateGroup{Name: h.groupName(h.rng.IntN(3)), Query: seedQuery}))
+	case 9:
+		q := "attributes.softwareVersion:" + version + " OR NOT connectivity.connected:true"
+		try(engine.Do(ctx, h.engine, engine.UpdateGroup{Name: h.groupName(h.rng.IntN(3)), Query: &q}))
+	case 10, 11:
+		selection := []job.Selection{job.Continuous, job.Snapshot}[h.rng.IntN(2)]
+		try(engine.Do(ctx, h.engine, engine.CreateJob{
+			ID: id, Selection: selection, Document: musterDocument, RatePerMinute: h.rng.IntN(2), // 1 a minute: none is released while the test looks
+			Targets: []string{groupARN(string(h.groupName(h.rng.IntN(3)))), thingARN(string(n))},
+		}))
+	case 12:
+		try(engine.Do(ctx, h.engine, engine.StartNext{Thing: n}))
+	case 13:
+		status := []jobs.ExecutionStatus{jobs.InProgress, jobs.Succeeded, jobs.Failed, jobs.Rejected}[h.rng.IntN(4)]
+		try(engine.Do(ctx, h.engine, engine.UpdateExecution{Thing: n, JobID: id, Request: jobs.UpdateRequest{
+			Status: status, StatusDetails: jobs.StatusDetails{"softwareVersion": version},
+		}}))
+	case 14:
+		try(engine.Do(ctx, h.engine, engine.CancelJob{ID: id, Force: h.rng.IntN(2) == 0}))
+	case 15:
+		switch h.rng.IntN(4) {
+		case 0:
+			try(engine.Do(ctx, h.engine, engine.DeleteThing{Name: n}))
+		case 1:
+			try(engine.Do(ctx, h.engine, engine.DeleteJob{ID: id, Force: true}))
+		case 2:
+			try(engine.Do(ctx, h.engine, engine.DeleteGroup{Name: h.groupName(h.rng.IntN(3))}))
+		case 3:
+			try(engine.Do(ctx, h.engine, engine.CancelExecution{Thing: n, JobID: id, Force: true}))
+		}
+	}
+}
+
+// TestReconnectGrace: a restart does not empty the groups; devices that do
+// not come back within the grace are disconnected by the server.
+func TestReconnectGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mem.New()
+		f := start(t, s, rules.Safe())
+		f.group("V5", seedQuery)
+		for _, n := range []protocol.ThingName{"back", "gone"} {
+			f.thing(n, "5")
+			f.connect(n)
+		}
+		f.job("j", job.Continuous, groupARN("V5"))
+		f.stop()
+
+		f = start(t, s, rules.Safe())
+		defer f.stop()
+		want(t, "members after the restart", f.members("V5"), []protocol.ThingName{"back", "gone"})
+		f.connect("back")
+		time.Sleep(rules.Safe().ReconnectGrace + time.Second)
+		want(t, "members after the grace", f.members("V5"), []protocol.ThingName{"back"})
+		want(t, "execution of the one that came back", f.executions("back", "j"), []string{"1:QUEUED"})
+		want(t, "execution of the one that did not", f.executions("gone", "j"), []string{"1:REMOVED"})
+		f.read(func(v *engine.View) {
+			if p, _ := v.Presence("gone"); p.Reason != presence.ServerError {
+				t.Errorf("presence %+v", p)
+			}
+		})
+	})
+}
+
+// TestOverdueTimersWait: what expired while the server was down fires no
+// earlier than the grace after the start.
+func TestOverdueTimersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mem.New()
+		f := start(t, s, rules.Safe())
+		f.thing("dev1", "5")
+		do(f, engine.CreateJob{ID: "j", Targets: []string{thingARN("dev1")}, Document: "{}", TimeoutMinutes: 1})
+		f.startNext("dev1")
+		f.stop()
+		time.Sleep(time.Hour)
+		f = start(t, s, rules.Safe())
+		defer f.stop()
+		time.Sleep(rules.Safe().OverdueGrace - time.Second)
+		want(t, "within the grace", f.executions("dev1", "j"), []string{"1:IN_PROGRESS"})
+		time.Sleep(2 * time.Second)
+		want(t, "after the grace", f.executions("dev1", "j"), []string{"1:TIMED_OUT"})
+	})
+}

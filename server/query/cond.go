@@ -12,7 +12,7 @@ import (
 // [Comparison] or [Range], each as a pointer.
 type Cond interface {
 	// Match reports whether the value satisfies the condition.
-	Match(*Value) bool
+	Match(Value) bool
 	print(p *printer, fieldless bool)
 }
 
@@ -20,7 +20,7 @@ type Cond interface {
 type Exists struct{}
 
 // Match is always true: a value that is there exists.
-func (*Exists) Match(*Value) bool { return true }
+func (*Exists) Match(Value) bool { return true }
 
 // Words is the condition of a word or a phrase: these words, next to each
 // other and in this order. No words at all ask for a value without words.
@@ -45,7 +45,7 @@ func newWords(text []string) *Words {
 }
 
 // Match reports whether the words occur in the value, or equal it as a number.
-func (c *Words) Match(v *Value) bool {
+func (c *Words) Match(v Value) bool {
 	switch {
 	case len(c.lower) == 0:
 		return v.words != nil && len(v.words) == 0
@@ -104,7 +104,7 @@ func newWildcard(pattern []rune) *Wildcard {
 func (c *Wildcard) leading() bool { return c.pattern[0] < 0 }
 
 // Match reports whether a word of the value fits the pattern as a whole.
-func (c *Wildcard) Match(v *Value) bool {
+func (c *Wildcard) Match(v Value) bool {
 	if c.prefix != "" {
 		return v.anyWord(c.hasPrefix)
 	}
@@ -151,7 +151,7 @@ type Comparison struct {
 }
 
 // Match reports whether the value is a number on the right side of c.Number.
-func (c *Comparison) Match(v *Value) bool {
+func (c *Comparison) Match(v Value) bool {
 	if !v.IsNum {
 		return false
 	}
@@ -199,7 +199,7 @@ func (c *Range) Numeric() bool {
 }
 
 // Match reports whether the value lies within the bounds.
-func (c *Range) Match(v *Value) bool {
+func (c *Range) Match(v Value) bool {
 	if c.Low.Open && c.High.Open {
 		return true
 	}

@@ -60,7 +60,7 @@ func (n *Term) match(d Document) bool {
 	}
 	values := d.Values(n.Field)
 	for i := range values {
-		if n.Cond.Match(&values[i]) {
+		if n.Cond.Match(values[i]) {
 			return true
 		}
 	}
@@ -70,7 +70,7 @@ func (n *Term) match(d Document) bool {
 func (n *Term) matchAny(d Document) bool {
 	found := false
 	d.Each(func(v Value) bool {
-		found = n.Cond.Match(&v)
+		found = n.Cond.Match(v)
 		return !found
 	})
 	return found

@@ -64,7 +64,7 @@ func (v Value) Equal(w Value) bool {
 }
 
 // anyWord reports whether is holds for a word of the value.
-func (v *Value) anyWord(is func(word string) bool) bool {
+func (v Value) anyWord(is func(word string) bool) bool {
 	if v.words == nil {
 		return is(v.lower)
 	}

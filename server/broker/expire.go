@@ -52,6 +52,7 @@ func (b *Broker) sendWill(s *session, kept bool) {
 	if w == nil || !s.established {
 		return
 	}
+	w.packet.Created = time.Now().Unix()
 	if !kept || w.delay == 0 {
 		b.fanOut(w.packet)
 		return

@@ -39,9 +39,24 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	cl.State.ServerKeepalive = pk.ProtocolVersion == 5
 	err := h.b.open(cl, connOf(cl), pk)
 	if code, ok := errors.AsType[packets.Code](err); ok {
-		_ = h.b.mqtt.SendConnack(cl, code, false, nil) // closing anyway
+		_ = h.b.mqtt.SendConnack(cl, connackCode(code, pk.ProtocolVersion), false, nil) // closing anyway
 	}
 	return err
+}
+
+// connackCode is the code as a client of the protocol version understands it:
+// MQTT 3 knows five of them, and mochi translates only some.
+func connackCode(code packets.Code, version byte) packets.Code {
+	if version == 5 {
+		return code
+	}
+	switch code {
+	case packets.ErrClientIdentifierNotValid, packets.ErrServerUnavailable:
+		return code
+	case packets.ErrServerShuttingDown:
+		return packets.ErrServerUnavailable
+	}
+	return packets.ErrBadUsernameOrPassword // sent as 5, not authorized
 }
 
 // OnConnectAuthenticate permits what OnConnect let through.

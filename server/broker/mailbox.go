@@ -17,23 +17,25 @@ import (
 // mochi's own list of messages in flight is not used: it mixes the packet ids
 // of both directions and so refuses subscriptions, and it can deadlock.
 type mailbox struct {
-	window int
-	limit  int // bytes
+	window   int    // messages that may be unacknowledged
+	limit    int    // bytes that may be held
+	overflow func() // ends the connection; called with mu held
 
-	mu       sync.Mutex
-	write    func(packets.Packet) error // nil while there is no connection
-	overflow func()
-	offline  bool // has had a connection and has none
-	lastID   uint16
-	unacked  []packets.Packet
-	waiting  []packets.Packet
-	bytes    int // of unacked and waiting
+	mu      sync.Mutex
+	write   func(packets.Packet) error // nil while there is no connection
+	offline bool                       // has had a connection and has none
+	lastID  uint16
+	unacked []packets.Packet
+	waiting []packets.Packet
+	bytes   int // of unacked and waiting
 }
 
 // messageOverhead is what a held message costs beside topic and payload.
 const messageOverhead = 512
 
-func newMailbox(window, limit int) *mailbox { return &mailbox{window: window, limit: limit} }
+func newMailbox(window, limit int, overflow func()) *mailbox {
+	return &mailbox{window: window, limit: limit, overflow: overflow}
+}
 
 func size(pk packets.Packet) int { return len(pk.TopicName) + len(pk.Payload) + messageOverhead }
 
@@ -49,9 +51,7 @@ func (m *mailbox) deliver(pk packets.Packet) {
 	case m.write != nil && pk.FixedHeader.Qos == 0:
 		_ = m.write(pk) // a failed write ends the connection by itself
 	case m.bytes+size(pk) > m.limit:
-		if m.overflow != nil {
-			m.overflow()
-		}
+		m.overflow()
 	default:
 		m.hold(pk)
 		m.pump()
@@ -151,10 +151,10 @@ func (m *mailbox) inherit(old *mailbox) {
 
 // attach connects the mailbox: unacknowledged messages are sent again, then
 // those that wait.
-func (m *mailbox) attach(write func(packets.Packet) error, overflow func()) {
+func (m *mailbox) attach(write func(packets.Packet) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.write, m.overflow = write, overflow
+	m.write = write
 	for _, pk := range m.unacked {
 		pk.FixedHeader.Dup = true
 		_ = write(pk) // a failed write ends the connection by itself
@@ -166,7 +166,7 @@ func (m *mailbox) attach(write func(packets.Packet) error, overflow func()) {
 func (m *mailbox) detach() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.write, m.overflow, m.offline = nil, nil, true
+	m.write, m.offline = nil, true
 	kept := m.waiting[:0]
 	for _, pk := range m.waiting {
 		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(kept) < m.window {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -29,6 +30,8 @@ type session struct {
 	filters       int // of the SUBSCRIBE packet at hand
 	publishes     bucket
 	publishedSize bucket
+
+	acknowledged atomic.Bool // CONNACK is on its way
 }
 
 // open turns a valid CONNECT packet into the established session of its
@@ -51,7 +54,8 @@ func (b *Broker) open(cl *mqtt.Client, c *conn, pk packets.Packet) error {
 	if s.will, code = b.newWill(s.client, pk); code != packets.CodeSuccess {
 		return code
 	}
-	s.box = newMailbox(window(b.limits.Inflight, pk.Properties.ReceiveMaximum), b.limits.QueueBytes)
+	s.box = newMailbox(window(b.limits.Inflight, pk.Properties.ReceiveMaximum), b.limits.QueueBytes,
+		func() { c.fail(ServerInitiatedDisconnect) })
 
 	release, err := b.claim(c, cl.ID)
 	if err != nil {
@@ -169,6 +173,7 @@ func (b *Broker) establish(s *session, clean bool) {
 	b.mu.Lock()
 	_, persistent := b.offline[id]
 	waiting := b.boxes[id]
+	dead, died := b.wills[id]
 	delete(b.offline, id)
 	delete(b.wills, id)
 	b.current[id] = s
@@ -178,12 +183,16 @@ func (b *Broker) establish(s *session, clean bool) {
 	if persistent && !clean {
 		s.box.inherit(waiting)
 	}
+	if died && clean { // the session it belonged to ends now
+		b.fanOut(dead.packet)
+	}
 }
 
 // ready is called when CONNACK is on its way: what has waited for it follows.
 func (s *session) ready() {
 	s.dropForbiddenSubscriptions()
-	s.box.attach(s.cl.WritePacket, func() { s.conn.fail(ServerInitiatedDisconnect) })
+	s.box.attach(s.cl.WritePacket)
+	s.acknowledged.Store(true)
 	s.release()
 }
 
@@ -202,7 +211,7 @@ func (s *session) dropForbiddenSubscriptions() {
 // called from any goroutine and does not wait.
 func (s *session) drop(r Reason) {
 	s.conn.end(r)
-	if s.client.Version == 5 {
+	if s.client.Version == 5 && s.acknowledged.Load() {
 		_ = s.b.mqtt.DisconnectClient(s.cl, disconnectCode(r)) // closes; the code comes back as an error
 		return
 	}

@@ -1,0 +1,372 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/muster-iot/muster/server/broker"
+)
+
+// TestPacketThatKillsMochi sends the SUBSCRIBE that makes mochi 2.7.9 panic
+// in the connection's goroutine (index out of range in SubscribeDecode).
+func TestPacketThatKillsMochi(t *testing.T) {
+	s := start(t, broker.Limits{})
+	other := connect(t, s.addr, "other", 4)
+	other.subscribe(0, "a/b", "wills/dev")
+	for range 3 {
+		hello := connectPacket("dev", 5)
+		hello.Connect.Clean = false
+		hello.Properties.SessionExpiryInterval, hello.Properties.SessionExpiryIntervalFlag = 600, true
+		hello.Connect.WillFlag, hello.Connect.WillTopic, hello.Connect.WillPayload = true, "wills/dev", []byte("gone")
+		w := dial(t, s.addr)
+		if w.hello(hello).SessionPresent {
+			t.Error("the session survived a panic")
+		}
+		w.subscribe(0, "a/b")
+		w.raw([]byte{0x82, 6, 0, 1, 0, 0, 1, 'a'})
+		w.wantClosed(patience)
+		other.wantPublish("wills/dev", "gone")
+	}
+	wantReasons(t, s, "dev", broker.ClientError, broker.ClientError, broker.ClientError)
+	if s.Connected() != 1 {
+		t.Errorf("%d connected, want 1", s.Connected())
+	}
+	if got := s.SubscribersOf("a/b"); len(got) != 1 || got[0] != "other" {
+		t.Errorf("subscribers left: %v", got)
+	}
+	s.Publish("a/b", []byte("alive"))
+	other.wantPublish("a/b", "alive")
+	wantHealthy(t, s)
+}
+
+func TestHandlerPanic(t *testing.T) {
+	s := start(t, broker.Limits{})
+	s.onPublish = func(broker.Client, string, []byte) (bool, error) { panic("bug") }
+	s.onConnect = func(c broker.Client) error {
+		if c.ID == "early" {
+			panic("bug")
+		}
+		return nil
+	}
+	w := connect(t, s.addr, "dev", 4)
+	w.publish("a", "x", 1, 1)
+	if got := w.wantClosed(patience); len(got) != 0 {
+		t.Errorf("got %v before the end", got)
+	}
+	wantReasons(t, s, "dev", broker.ServerError)
+
+	early := dial(t, s.addr)
+	early.send(connectPacket("early", 4))
+	early.wantClosed(patience)
+	if got := s.of("disconnect", "early"); len(got) != 0 {
+		t.Errorf("end reported of a session that never was: %v", got)
+	}
+	s.onPublish = nil
+	wantHealthy(t, s)
+}
+
+// TestFirstPacket: whatever is not a small CONNECT within the deadline is
+// closed without an answer.
+func TestFirstPacket(t *testing.T) {
+	big := connectPacket("dev", 4)
+	big.Connect.UsernameFlag, big.Connect.Username = true, bytes.Repeat([]byte("x"), 17<<10)
+	for _, tc := range []struct {
+		name string
+		send []byte
+		fast bool // closed before the deadline
+	}{
+		{"silence", nil, false},
+		{"half a header", []byte{0x10}, false},
+		{"half a CONNECT", []byte{0x10, 20, 0, 4, 'M', 'Q'}, false},
+		{"PUBLISH", []byte{0x30, 3, 0, 1, 'a'}, true},
+		{"huge PUBLISH", []byte{0x30, 0xff, 0xff, 0xff, 0x7f}, true},
+		{"huge CONNECT", []byte{0x10, 0xff, 0xff, 0xff, 0x7f}, true},
+		{"endless length", []byte{0x10, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80}, true},
+		{"CONNECT of 17 KiB", encode(t, big), true},
+		{"HTTP", []byte("GET / HTTP/1.1\r\n\r\n"), true},
+		{"CONNECT of another protocol", []byte{0x10, 12, 0, 4, 'H', 'T', 'T', 'P', 4, 2, 0, 60, 0, 0}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			deadline := 300 * time.Millisecond
+			if tc.fast {
+				deadline = time.Hour
+			}
+			s := start(t, broker.Limits{ConnectTimeout: deadline})
+			w := dial(t, s.addr)
+			begin := time.Now()
+			_, _ = w.Write(tc.send)
+			w.wantClosed(patience)
+			if took := time.Since(begin); !tc.fast && took < deadline {
+				t.Errorf("closed after %v, before the deadline", took)
+			}
+			if got := s.of("connect", ""); len(got) != 0 {
+				t.Errorf("sessions %v", got)
+			}
+			wantHealthy(t, s)
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	deep := strings.Repeat("/", 8)
+	exactly := strings.Repeat("/x", 7) // 7 slashes
+	for _, tc := range []struct {
+		name    string
+		packet  func(w *wire)
+		allowed bool
+	}{
+		{"payload at the limit", func(w *wire) { w.publish("a", strings.Repeat("x", 128<<10), 1, 1) }, true},
+		{"payload above the limit", func(w *wire) { w.publish("a", strings.Repeat("x", 128<<10+1), 1, 1) }, false},
+		{"packet above the limit", func(w *wire) { _, _ = w.Write([]byte{0x30, 0x80, 0x80, 0x09}) }, false},
+		{"packet of 256 MiB", func(w *wire) { _, _ = w.Write([]byte{0x30, 0xff, 0xff, 0xff, 0x7f}) }, false},
+		{"topic at the limit", func(w *wire) { w.publish(strings.Repeat("x", 256), "", 1, 1) }, true},
+		{"topic too long", func(w *wire) { w.publish(strings.Repeat("x", 257), "", 1, 1) }, false},
+		{"topic depth at the limit", func(w *wire) { w.publish(exactly, "", 1, 1) }, true},
+		{"topic too deep", func(w *wire) { w.publish(deep, "", 1, 1) }, false},
+		{"basic ingest does not count its prefix", func(w *wire) { w.publish("$aws/rules/r"+exactly, "", 1, 1) }, true},
+		{"empty topic", func(w *wire) { w.publish("", "", 1, 1) }, false},
+		{"topic with wildcard", func(w *wire) { w.publish("a/+", "", 1, 1) }, false},
+		{"topic with NUL", func(w *wire) { w.publish("a\x00", "", 1, 1) }, false},
+		{"topic not UTF-8", func(w *wire) { w.publish("a\xff", "", 1, 1) }, false},
+		{"events", func(w *wire) { w.publish("$aws/events/presence/connected/x", "", 1, 1) }, false},
+		{"accepted", func(w *wire) { w.publish("$aws/things/dev/shadow/get/accepted", "", 1, 1) }, false},
+		{"rejected", func(w *wire) { w.publish("$aws/things/dev/shadow/get/rejected", "", 1, 1) }, false},
+		{"$SYS", func(w *wire) { w.publish("$SYS/broker/version", "", 1, 1) }, false},
+		{"$share as topic", func(w *wire) { w.publish("$share/g/a", "", 1, 1) }, false},
+		{"request topic", func(w *wire) { w.publish("$aws/things/dev/shadow/get", "", 1, 1) }, true},
+		{"accepted of a user", func(w *wire) { w.publish("orders/accepted", "", 1, 1) }, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := start(t, broker.Limits{})
+			w := connect(t, s.addr, "dev", 4)
+			tc.packet(w)
+			if !tc.allowed {
+				if got := w.wantClosed(patience); len(got) != 0 {
+					t.Errorf("got %v before the end", got)
+				}
+				if got := s.of("publish", ""); len(got) != 0 {
+					t.Errorf("the handler got %v", got)
+				}
+				return
+			}
+			if ack := w.receive(); ack.FixedHeader.Type != packets.Puback {
+				t.Errorf("got packet type %d, want PUBACK", ack.FixedHeader.Type)
+			}
+		})
+	}
+}
+
+func TestSubscribeLimits(t *testing.T) {
+	const refused = 0x80
+	for _, tc := range []struct {
+		name    string
+		filters []string
+		want    []byte
+	}{
+		{"wildcards", []string{"a/+/b", "a/#", "#", "+", "+/a"}, []byte{1, 1, 1, 1, 1}},
+		{"reserved", []string{"$aws/things/dev/#", "$aws/events/#"}, []byte{1, 1}},
+		{"badly formed", []string{"a+", "a/b#", "#/a", "a/#/b", "+a/b"}, []byte{refused, refused, refused, refused, refused}},
+		{"shared", []string{"$share/g/a", "$SHARE/g/a", "$ShArE/g/a"}, []byte{refused, refused, refused}},
+		{"system", []string{"$SYS/#", "$SYS"}, []byte{refused, refused}},
+		{"too long", []string{strings.Repeat("x", 257), strings.Repeat("x", 256)}, []byte{refused, 1}},
+		{"too deep", []string{strings.Repeat("x/", 8), strings.Repeat("x/", 7)}, []byte{refused, 1}},
+		{"nine in one packet", strings.Split("abcdefghi", ""), []byte{1, 1, 1, 1, 1, 1, 1, 1, refused}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := start(t, broker.Limits{})
+			w := connect(t, s.addr, "dev", 4)
+			if got := w.subscribe(2, tc.filters...); !bytes.Equal(got, tc.want) {
+				t.Errorf("SUBACK %v, want %v (QoS 2 is granted as 1)", got, tc.want)
+			}
+		})
+	}
+	t.Run("51 subscriptions", func(t *testing.T) {
+		s := start(t, broker.Limits{})
+		w := connect(t, s.addr, "dev", 4)
+		for i := range 51 {
+			want := byte(1)
+			if i == 50 {
+				want = refused
+			}
+			if got := w.subscribe(1, strings.Repeat("x", i+1)); got[0] != want {
+				t.Errorf("subscription %d: %#x, want %#x", i+1, got[0], want)
+			}
+		}
+		if got := w.subscribe(1, "x"); got[0] != 1 {
+			t.Errorf("subscribing again: %#x", got[0])
+		}
+	})
+}
+
+// TestDeepSubscribe is the 64 KB SUBSCRIBE with 32,000 levels that costs mochi
+// 12 seconds.
+func TestDeepSubscribe(t *testing.T) {
+	s := start(t, broker.Limits{})
+	w := connect(t, s.addr, "dev", 4)
+	begin := time.Now()
+	if got := w.subscribe(1, strings.Repeat("a/", 32_000)); got[0] != 0x80 {
+		t.Errorf("SUBACK %#x, want failure", got[0])
+	}
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("answered after %v", took)
+	} else {
+		t.Logf("answered after %v", took)
+	}
+}
+
+func TestPermissions(t *testing.T) {
+	s := start(t, broker.Limits{}, func(cfg *broker.Config) {
+		cfg.Authorizer = only{publish: "mine/#", subscribe: "mine/#"}
+	})
+	w := connect(t, s.addr, "dev", 4)
+	if got := w.subscribe(1, "mine/a", "theirs/a"); !bytes.Equal(got, []byte{1, 0x80}) {
+		t.Errorf("SUBACK %v", got)
+	}
+	w.publish("mine/a", "x", 0, 0)
+	w.wantPublish("mine/a", "x")
+	w.publish("theirs/a", "x", 0, 0)
+	w.wantClosed(patience)
+	wantReasons(t, s, "dev", broker.ForbiddenAccess)
+	if got := s.of("publish", ""); len(got) != 1 {
+		t.Errorf("the handler got %v", got)
+	}
+}
+
+func TestNoAuthorizerPermitsNothing(t *testing.T) {
+	s := start(t, broker.Limits{}, func(cfg *broker.Config) { cfg.Authorizer, cfg.Handler = nil, nil })
+	w := connect(t, s.addr, "dev", 4)
+	if got := w.subscribe(1, "a"); got[0] != 0x80 {
+		t.Errorf("SUBACK %v", got)
+	}
+	w.publish("a", "x", 0, 0)
+	w.wantClosed(patience)
+}
+
+// flakyListener fails every other Accept.
+type flakyListener struct {
+	net.Listener
+	mu    sync.Mutex
+	fails int
+	calls int
+}
+
+func (l *flakyListener) Accept() (net.Conn, error) {
+	l.mu.Lock()
+	l.calls++
+	fail := l.calls%2 == 1
+	if fail {
+		l.fails++
+	}
+	l.mu.Unlock()
+	if fail {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+func TestAcceptErrorsAreWaitedOut(t *testing.T) {
+	var flaky *flakyListener
+	s := start(t, broker.Limits{}, func(cfg *broker.Config) {
+		flaky = &flakyListener{Listener: cfg.Listener}
+		cfg.Listener = flaky
+	})
+	for range 4 {
+		wantHealthy(t, s)
+	}
+	flaky.mu.Lock()
+	defer flaky.mu.Unlock()
+	if flaky.fails < 4 {
+		t.Errorf("only %d errors", flaky.fails)
+	}
+}
+
+func TestListenerClosedByOthers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := broker.New(broker.Config{Listener: listener})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	if err := b.Run(context.Background()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestConnectionCaps(t *testing.T) {
+	for name, limits := range map[string]broker.Limits{
+		"in total": {Connections: 2}, "per address": {ConnectionsPerIP: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, limits)
+			first := connect(t, s.addr, "one", 4)
+			connect(t, s.addr, "two", 4)
+			dial(t, s.addr).wantClosed(patience)
+			_ = first.Close()
+			wantReasons(t, s, "one", broker.ConnectionLost)
+			eventually(t, "room for another one", func() bool {
+				w := dial(t, s.addr)
+				_, _ = w.Write(encode(t, connectPacket("three", 4)))
+				_, err := w.next(patience)
+				return err == nil
+			})
+		})
+	}
+}
+
+// TestShutdown ends Run with clients in all conditions: everyone's end is
+// reported, nothing is left.
+func TestShutdown(t *testing.T) {
+	before := runtime.NumGoroutine()
+	s := start(t, broker.Limits{})
+	var clients []*wire
+	for _, id := range []string{"a", "b", "c"} {
+		clients = append(clients, connect(t, s.addr, id, 4))
+	}
+	v5 := connect(t, s.addr, "v5", 5)
+	silent := dial(t, s.addr)
+	stalled := connect(t, s.addr, "stalled", 4)
+	stalled.subscribe(1, "bulk")
+	for range 60 {
+		s.Publish("bulk", bytes.Repeat([]byte("x"), 100<<10))
+	}
+	begin := time.Now()
+	s.stop()
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("Run returned after %v", took)
+	} else {
+		t.Logf("Run returned after %v", took)
+	}
+	for _, id := range []string{"a", "b", "c", "v5", "stalled"} {
+		wantReasons(t, s, id, broker.ServerInitiatedDisconnect)
+	}
+	for _, w := range append(clients, silent) {
+		w.wantClosed(patience)
+	}
+	bye := v5.wantClosed(patience)
+	if len(bye) != 1 || bye[0].ReasonCode != packets.ErrServerShuttingDown.Code {
+		t.Errorf("the MQTT 5 client was told %v", bye)
+	}
+	s.Publish("a", nil)
+	s.Send(1, "a", nil)
+	near, far := net.Pipe()
+	go s.Serve(far)
+	if _, err := near.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a connection after the end: %v", err)
+	}
+	eventually(t, "goroutines gone", func() bool { return runtime.NumGoroutine() <= before })
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/protocol"
+	document "github.com/muster-iot/muster/protocol/update"
 )
 
 // Transport opens sessions with the fleet side; agent/mqtt is the real one.
@@ -61,9 +62,9 @@ type Journal interface {
 // [update.ErrUnavailable] when the server cannot be reached, or anything else
 // for metadata that cannot be trusted.
 type Trust interface {
-	// Resolve returns the signed target of that path if this device may
-	// install it over what the product runs now.
-	Resolve(ctx context.Context, now time.Time, path string, committed update.Release) (firmware.Target, error)
+	// Resolve returns the signed target that a job document names if this
+	// device may install it over what the product runs now.
+	Resolve(ctx context.Context, now time.Time, doc document.Document, committed update.Release) (firmware.Target, error)
 }
 
 // Fetcher brings targets onto the device; agent/fetch is the real one.

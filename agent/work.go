@@ -180,7 +180,7 @@ func (j job) once(ctx context.Context, kind update.EffectKind) (firmware.Target,
 // itself is not signed: it must agree with the target, which decides.
 func (j job) resolve(ctx context.Context, installer Installer) (firmware.Target, error) {
 	doc := j.state.Document
-	t, err := j.agent.cfg.Trust.Resolve(ctx, time.Now(), doc.Target, j.committed[doc.Product])
+	t, err := j.agent.cfg.Trust.Resolve(ctx, time.Now(), doc, j.committed[doc.Product])
 	if err != nil {
 		return t, err
 	}

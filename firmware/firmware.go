@@ -10,10 +10,12 @@
 package firmware
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/muster-iot/muster/protocol/update"
@@ -87,6 +89,14 @@ func ParseTarget(name string, length int64, sha256 []byte, custom []byte) (Targe
 		return Target{}, fmt.Errorf("target %s says it is product %q", name, t.Custom.Product)
 	}
 	return t, nil
+}
+
+// SortTargets orders targets by product, then seq, then path.
+func SortTargets(list []Target) {
+	slices.SortFunc(list, func(a, b Target) int {
+		return cmp.Or(cmp.Compare(a.Custom.Product, b.Custom.Product),
+			cmp.Compare(a.Custom.Seq, b.Custom.Seq), cmp.Compare(a.Path, b.Path))
+	})
 }
 
 // File returns where a repository with consistent snapshots keeps the

@@ -36,16 +36,14 @@ func (v *Verifier) Refresh(ctx context.Context, now time.Time) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.targets.Store(nil)
-	return tuf.Guard(func() error {
-		r := &refresh{Verifier: v, now: now.UTC()}
-		for _, step := range []func(context.Context) error{r.roots, r.timestamp, r.snapshot, r.targetsRole} {
-			if err := step(ctx); err != nil {
-				return err
-			}
+	r := &refresh{Verifier: v, now: now.UTC()}
+	for _, step := range []func(context.Context) error{r.roots, r.timestamp, r.snapshot, r.targetsRole} {
+		if err := step(ctx); err != nil {
+			return err
 		}
-		v.targets.Store(&r.set.Targets[metadata.TARGETS].Signed)
-		return nil
-	})
+	}
+	v.targets.Store(&r.set.Targets[metadata.TARGETS].Signed)
+	return nil
 }
 
 // refresh is one run through the rules; go-tuf's set enforces their order.
@@ -97,7 +95,7 @@ func (r *refresh) nextRoot(ctx context.Context) (more bool, err error) {
 	if _, err := tuf.ParseRoot(data); err != nil {
 		return false, refuse(ReasonMalformed, "%s: %v", name, err)
 	}
-	if _, err := r.set.UpdateRoot(data); err != nil {
+	if err := tuf.Guard(func() error { _, err := r.set.UpdateRoot(data); return err }); err != nil {
 		return false, refusalOf(name, err)
 	}
 	if err := atomicfile.Write(r.dir, rootFile, data, 0o600); err != nil {
@@ -127,6 +125,9 @@ func (r *refresh) timestamp(ctx context.Context) error {
 	if err := r.newTimestamp(data); err != nil {
 		return err
 	}
+	if err := r.issued(); err != nil {
+		return err
+	}
 	// The floor may just have risen: judge what was judged before again.
 	r.set.RefTime = r.reference()
 	if r.set.Root.Signed.IsExpired(r.set.RefTime) {
@@ -138,23 +139,28 @@ func (r *refresh) timestamp(ctx context.Context) error {
 	return nil
 }
 
+// newTimestamp verifies and stores the repository's timestamp.
 func (r *refresh) newTimestamp(data []byte) error {
-	ts, err := r.set.UpdateTimestamp(data)
+	err := tuf.Guard(func() error { _, err := r.set.UpdateTimestamp(data); return err })
 	if _, same := errors.AsType[*metadata.ErrEqualVersionNumber](err); same {
 		return nil
 	}
 	if err != nil {
 		return refusalOf(metadata.TIMESTAMP, err)
 	}
-	if ts.Signed.Meta[snapshotFile] == nil {
+	signed := &r.set.Timestamp.Signed
+	if signed.Meta[snapshotFile] == nil {
 		return refuse(ReasonMalformed, "timestamp names no snapshot")
 	}
-	issued, ok, err := tuf.Issued(&ts.Signed)
+	return atomicfile.Write(r.dir, timestampFile, data, 0o600)
+}
+
+// issued raises the time floor to the signing time of the timestamp in force,
+// which may be the stored one: a crash can have come between the two files.
+func (r *refresh) issued() error {
+	issued, ok, err := tuf.Issued(&r.set.Timestamp.Signed)
 	if err != nil {
 		return refuse(ReasonMalformed, "timestamp: %v", err)
-	}
-	if err := atomicfile.Write(r.dir, timestampFile, data, 0o600); err != nil {
-		return err
 	}
 	if !ok {
 		return nil
@@ -176,11 +182,10 @@ func (r *refresh) snapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	snap, err := r.set.UpdateSnapshot(data, false)
-	if err != nil {
+	if err := tuf.Guard(func() error { _, err := r.set.UpdateSnapshot(data, false); return err }); err != nil {
 		return refusalOf(metadata.SNAPSHOT, err)
 	}
-	if snap.Signed.Meta[targetsFile] == nil {
+	if r.set.Snapshot.Signed.Meta[targetsFile] == nil {
 		return refuse(ReasonMalformed, "snapshot names no targets")
 	}
 	return atomicfile.Write(r.dir, snapshotFile, data, 0o600)
@@ -200,7 +205,7 @@ func (r *refresh) targetsRole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.set.UpdateTargets(data); err != nil {
+	if err := tuf.Guard(func() error { _, err := r.set.UpdateTargets(data); return err }); err != nil {
 		return refusalOf(metadata.TARGETS, err)
 	}
 	return atomicfile.Write(r.dir, targetsFile, data, 0o600)

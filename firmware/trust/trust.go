@@ -155,11 +155,7 @@ func (v *Verifier) Target(path string) (firmware.Target, error) {
 	if file == nil {
 		return firmware.Target{}, refuse(ReasonUnknownTarget, "target %s is not in the signed release list", path)
 	}
-	var custom []byte
-	if file.Custom != nil {
-		custom = *file.Custom
-	}
-	t, err := firmware.ParseTarget(path, file.Length, file.Hashes["sha256"], custom)
+	t, err := tuf.Target(path, file)
 	if err != nil {
 		return firmware.Target{}, &Refusal{Reason: ReasonBadTarget, Detail: err.Error()}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 )
 
 // Write replaces the named file in root. The temporary file beside it is
@@ -35,7 +36,7 @@ func Write(root *os.Root, name string, data []byte, perm fs.FileMode) error {
 		_ = root.Remove(tmp)
 		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
-	return SyncDir(root, ".")
+	return SyncDir(root, path.Dir(name))
 }
 
 // SyncDir makes renames and new names in a folder durable.

@@ -13,7 +13,7 @@ import (
 const (
 	lingerTime     = time.Second // for what is still queued when a connection closes
 	crowdedQueue   = 64 << 10    // queue of a connection when all queues together are full
-	keptBuffer     = 16 << 10    // a larger write buffer is not kept for reuse
+	writeChunk     = 32 << 10    // what must get through within the write timeout
 	firstReadBytes = 512
 )
 
@@ -46,6 +46,7 @@ type conn struct {
 	mu       sync.Mutex
 	queue    []byte
 	spare    []byte // written out, for reuse
+	unsent   int    // bytes in queue and in the hands of drain
 	draining bool   // the writing goroutine runs
 	closed   bool   // no more writes; implies draining until flushed
 	broken   bool   // closed without sending what is queued
@@ -77,7 +78,9 @@ func remoteIP(nc net.Conn) string {
 // fails unless it is a CONNECT packet of at most limit bytes. Nothing is
 // allocated for a packet before that. The deadline stays in force.
 func (c *conn) expectConnect(timeout time.Duration, limit int) error {
-	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
+	// For writing too: a TLS handshake writes while it reads. Later writes set
+	// their own deadline.
+	if err := c.Conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	buf := make([]byte, firstReadBytes)
@@ -139,13 +142,13 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.closed {
 		return 0, net.ErrClosed
 	}
-	size := len(c.queue) + len(p)
+	size := c.unsent + len(p)
 	if size > c.queueLimit || size > crowdedQueue && c.total.Load() > c.totalLimit {
 		c.breakLocked(ServerInitiatedDisconnect)
 		return 0, errSlowClient
 	}
 	c.queue = append(c.queue, p...)
-	c.total.Add(int64(len(p)))
+	c.count(len(p))
 	c.startDrainLocked()
 	return len(p), nil
 }
@@ -194,6 +197,12 @@ func (c *conn) startDrainLocked() {
 	}
 }
 
+// count adds n bytes to what is unsent; mu is held.
+func (c *conn) count(n int) {
+	c.unsent += n
+	c.total.Add(int64(n))
+}
+
 // drain writes the queue until it is empty. Once the connection is closed it
 // also closes the network connection: that may take a while (TLS), so nobody
 // else does it.
@@ -203,42 +212,64 @@ func (c *conn) drain() {
 		if !more {
 			return
 		}
-		_, err := c.Conn.Write(buf)
-		c.total.Add(-int64(len(buf)))
-		c.mu.Lock()
-		if err != nil {
-			c.breakLocked(writeFailure(err))
+		for rest := buf; len(rest) > 0 && c.allowWrite(); {
+			n, err := c.Conn.Write(rest[:min(len(rest), writeChunk)])
+			c.wrote(n, err)
+			rest = rest[n:]
 		}
-		if cap(buf) <= keptBuffer {
-			c.spare = buf[:0]
-		}
-		c.mu.Unlock()
+		c.keepBuffer(buf)
 	}
 }
 
 // takeQueue returns what to write next, or ends the drain.
 func (c *conn) takeQueue() (buf []byte, more bool) {
 	c.mu.Lock()
-	if c.broken {
-		c.total.Add(-int64(len(c.queue)))
+	if len(c.queue) > 0 && !c.broken {
+		buf, c.queue, c.spare = c.queue, c.spare, nil
+		c.mu.Unlock()
+		return buf, true
+	}
+	closed := c.closed
+	c.draining = closed // nobody starts another one after the end
+	if closed {
+		c.count(-c.unsent)
 		c.queue = nil
 	}
-	if len(c.queue) == 0 {
-		closed := c.closed
-		c.draining = closed // nobody starts another one after the end
-		c.mu.Unlock()
-		if closed {
-			_ = c.Conn.Close()
-			close(c.flushed)
-		}
-		return nil, false
+	c.mu.Unlock()
+	if closed {
+		_ = c.Conn.Close()
+		close(c.flushed)
 	}
+	return nil, false
+}
+
+// allowWrite sets the deadline of the next write; there is none on a broken
+// connection.
+func (c *conn) allowWrite() bool {
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	buf, c.queue, c.spare = c.queue, c.spare, nil
 	if !c.closed {
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.writeTimeout))
 	}
-	return buf, true
+	return !c.broken
+}
+
+func (c *conn) wrote(n int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count(-n)
+	if err != nil {
+		c.breakLocked(writeFailure(err))
+	}
+}
+
+// keepBuffer keeps a written buffer for reuse unless it has grown large.
+func (c *conn) keepBuffer(buf []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cap(buf) <= writeChunk {
+		c.spare = buf[:0]
+	}
 }
 
 func writeFailure(err error) Reason {

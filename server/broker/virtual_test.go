@@ -29,11 +29,13 @@ func virtual(t *testing.T, limits broker.Limits, f func(t *testing.T, s *server)
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
+		defer func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}()
 		f(t, s)
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 	})
 }
 
@@ -179,6 +181,33 @@ func TestVirtualStalledWrite(t *testing.T) {
 			t.Errorf("given up after %v", took)
 		}
 		wantReasons(t, s, "dev", broker.ServerInitiatedDisconnect)
+	})
+}
+
+// TestVirtualSlowReader: a client that reads slowly but steadily gets
+// everything, however long it takes.
+func TestVirtualSlowReader(t *testing.T) {
+	virtual(t, broker.Limits{}, func(t *testing.T, s *server) {
+		w := s.pipe(t)
+		w.hello(connectPacket("dev", 4))
+		_ = w.SetReadDeadline(time.Time{})
+		const size, rate = 400_000, 4000 // bytes, bytes a second
+		for range size / 100_000 {
+			s.Send(s.of("connect", "dev")[0].client.Session, "a", make([]byte, 100_000))
+		}
+		for got := 0; got < size; {
+			<-time.After(time.Second)
+			for quota := rate; quota > 0; {
+				n, err := w.Read(make([]byte, quota))
+				if err != nil {
+					t.Fatalf("after %d bytes: %v", got, err)
+				}
+				got, quota = got+n, quota-n
+			}
+			if got%40_000 == 0 { // ping: the test is not about keep-alive
+				w.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+			}
+		}
 	})
 }
 

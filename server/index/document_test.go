@@ -124,11 +124,13 @@ func TestFlattenConnectivity(t *testing.T) {
 	}{
 		{"never connected", index.Connectivity{}, "connectivity.connected=false", `{"connected":false}`},
 		{
-			"connected", index.Connectivity{Connected: true, Timestamp: 7},
+			"connected",
+			index.Connectivity{Connected: true, Timestamp: 7},
 			"connectivity.connected=true\nconnectivity.timestamp=7", `{"connected":true,"timestamp":7}`,
 		},
 		{
-			"disconnected", index.Connectivity{Timestamp: 8, DisconnectReason: "CONNECTION_LOST"},
+			"disconnected",
+			index.Connectivity{Timestamp: 8, DisconnectReason: "CONNECTION_LOST"},
 			"connectivity.connected=false\nconnectivity.disconnectReason=CONNECTION_LOST\nconnectivity.timestamp=8",
 			`{"connected":false,"timestamp":8,"disconnectReason":"CONNECTION_LOST"}`,
 		},
@@ -320,4 +322,33 @@ func valueSet(doc *index.Document, field string) string {
 	}
 	slices.Sort(s)
 	return strings.Join(slices.Compact(s), ", ")
+}
+
+// TestWithConnectivity compares the short way with flattening.
+func TestWithConnectivity(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := rapid.SampledFrom([]index.Config{{}, {ThingIndexingMode: index.Registry}, full()}).Draw(t, "config")
+		src := drawSource(t, "a")
+		short := index.Flatten(src, cfg)
+		before := dump(short)
+		next := index.Connectivity{
+			Connected:        rapid.Bool().Draw(t, "now connected"),
+			Timestamp:        rapid.Int64Range(0, 2).Draw(t, "at"),
+			DisconnectReason: rapid.SampledFrom([]string{"", "CONNECTION_LOST"}).Draw(t, "reason"),
+		}
+		got := short.WithConnectivity(next)
+		src.Connectivity = next
+		want := index.Flatten(src, cfg)
+		if dump(got) != dump(want) || got.Source().Connectivity != next {
+			t.Fatalf("got\n%s\nwant\n%s", dump(got), dump(want))
+		}
+		ix := index.New()
+		ix.Put(got)
+		if change := ix.Put(want); len(change.Fields) > 0 {
+			t.Fatalf("fields %q differ", change.Fields)
+		}
+		if dump(short) != before {
+			t.Fatal("the document has changed")
+		}
+	})
 }

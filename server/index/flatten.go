@@ -1,11 +1,10 @@
 package index
 
 import (
-	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/shadow"
@@ -50,7 +49,7 @@ func Flatten(src Source, cfg Config) *Document {
 	if cfg.ThingIndexingMode == Off {
 		return doc
 	}
-	var f flattener
+	f := flattener{leaves: make([]leaf, 0, 64)}
 	f.registry(src)
 	for name, state := range src.Shadows {
 		prefix, indexed := shadowPrefix(name, cfg)
@@ -77,29 +76,56 @@ func shadowPrefix(name string, cfg Config) (prefix string, indexed bool) {
 	return "shadow.name." + name + ".", cfg.coversNamed(name)
 }
 
-// leaf is one value on its way into a document.
+// leaf is one value on its way into a document: a boolean, or a text that may
+// be a number. It is small because leaves are sorted.
 type leaf struct {
 	field  string
-	value  query.Value
+	text   string
+	isBool bool
 	hidden bool // from terms without a field
+}
+
+func (l leaf) value() query.Value {
+	if l.isBool {
+		return query.BoolValue(l.text == "true")
+	}
+	return query.NewValue(l.text)
 }
 
 // flattener gathers leaves in any order.
 type flattener struct{ leaves []leaf }
 
-func (f *flattener) add(field string, v query.Value) {
-	f.leaves = append(f.leaves, leaf{field: field, value: v})
-}
-
-func (f *flattener) addHidden(field string, v query.Value) {
-	f.leaves = append(f.leaves, leaf{field: field, value: v, hidden: true})
-}
-
 // addText adds a string unless it is empty.
 func (f *flattener) addText(field, text string) {
 	if text != "" {
-		f.add(field, query.NewValue(text))
+		f.leaves = append(f.leaves, leaf{field: field, text: text})
 	}
+}
+
+// addHidden adds a value that terms without a field do not look at.
+func (f *flattener) addHidden(field string, scalar any) {
+	l, _ := scalarLeaf(field, scalar)
+	l.hidden = true
+	f.leaves = append(f.leaves, l)
+}
+
+// scalarLeaf makes the leaf of a simple JSON value; objects, arrays and null
+// have none.
+func scalarLeaf(field string, scalar any) (leaf, bool) {
+	l := leaf{field: field}
+	switch v := scalar.(type) {
+	case string:
+		l.text = v
+	case bool:
+		l.text, l.isBool = strconv.FormatBool(v), true
+	case json.Number:
+		l.text = v.String()
+	case float64:
+		l.text = query.NumberValue(v).Text
+	default:
+		return leaf{}, false
+	}
+	return l, true
 }
 
 func (f *flattener) registry(src Source) {
@@ -110,17 +136,17 @@ func (f *flattener) registry(src Source) {
 		f.addText("thingGroupNames", name)
 	}
 	for name, value := range src.Attributes {
-		f.add("attributes."+name, query.NewValue(value))
+		f.leaves = append(f.leaves, leaf{field: "attributes." + name, text: value})
 	}
 }
 
 func (f *flattener) connectivity(c Connectivity) {
-	f.addHidden("connectivity.connected", query.BoolValue(c.Connected))
+	f.addHidden(connectivityPrefix+"connected", c.Connected)
 	if c.Timestamp != 0 {
-		f.addHidden("connectivity.timestamp", query.NewValue(strconv.FormatInt(c.Timestamp, 10)))
+		f.addHidden(connectivityPrefix+"timestamp", strconv.FormatInt(c.Timestamp, 10))
 	}
 	if c.DisconnectReason != "" {
-		f.addHidden("connectivity.disconnectReason", query.NewValue(c.DisconnectReason))
+		f.addHidden(connectivityPrefix+"disconnectReason", c.DisconnectReason)
 	}
 }
 
@@ -130,7 +156,7 @@ func (f *flattener) shadow(prefix string, s ShadowState) {
 	f.object(prefix+"desired", prefix+"metadata.desired", s.Desired, s.DesiredMeta)
 	f.object(prefix+"reported", prefix+"metadata.reported", s.Reported, s.ReportedMeta)
 	f.object(prefix+"delta", "", delta, nil)
-	f.addHidden(prefix+"hasDelta", query.BoolValue(len(delta) > 0))
+	f.addHidden(prefix+"hasDelta", len(delta) > 0)
 }
 
 // object adds the members of a JSON object at path, and the timestamps of
@@ -155,87 +181,74 @@ func (f *flattener) member(path, metaPath string, member, meta any) {
 	if !isArray {
 		array = []any{member}
 	}
-	values, ok := scalars(array)
-	if !ok || len(values) == 0 {
-		return
-	}
-	for _, v := range values {
-		f.add(path, v)
-	}
-	if metaPath != "" {
+	if f.scalars(path, array) && metaPath != "" {
 		f.timestamps(metaPath+".timestamp", meta)
 	}
 }
 
-// scalars returns the values of simple elements; null has none. It is not ok
-// with an object or array among them: such a field is not indexed at all.
-func scalars(array []any) (values []query.Value, ok bool) {
+// scalars adds the elements of an array; null has no value. It reports whether
+// anything was added: with an object or array among them, nothing is.
+func (f *flattener) scalars(path string, array []any) bool {
+	before := len(f.leaves)
 	for _, element := range array {
-		switch e := element.(type) {
-		case nil:
-		case string:
-			values = append(values, query.NewValue(e))
-		case bool:
-			values = append(values, query.BoolValue(e))
-		case json.Number:
-			values = append(values, query.NewValue(e.String()))
-		case float64:
-			values = append(values, query.NumberValue(e))
-		case map[string]any, []any:
-			return nil, false
-		default:
-			values = append(values, query.NewValue(fmt.Sprint(e)))
+		if element == nil {
+			continue
 		}
+		l, ok := scalarLeaf(path, element)
+		if !ok {
+			f.leaves = f.leaves[:before]
+			return false
+		}
+		f.leaves = append(f.leaves, l)
 	}
-	return values, true
+	return len(f.leaves) > before
 }
 
 // timestamps adds the time of a leaf's last write; meta is an object for a
 // simple value and one object per element for an array.
 func (f *flattener) timestamps(field string, meta any) {
-	if array, ok := meta.([]any); ok {
-		for _, element := range array {
+	switch m := meta.(type) {
+	case []any:
+		for _, element := range m {
 			f.timestamps(field, element)
 		}
-		return
-	}
-	object, _ := meta.(map[string]any)
-	values, _ := scalars([]any{object["timestamp"]})
-	for _, v := range values {
-		f.addHidden(field, v)
+	case map[string]any:
+		if l, ok := scalarLeaf(field, m["timestamp"]); ok {
+			l.hidden = true
+			f.leaves = append(f.leaves, l)
+		}
 	}
 }
 
-// group sorts the leaves by field and value, drops repeated values and returns
+// group sorts the leaves by field and text, drops repeated ones and returns
 // them as fields that point into one slice of values.
 func (f *flattener) group() ([]field, []query.Value) {
-	slices.SortFunc(f.leaves, func(a, b leaf) int {
-		return cmp.Or(cmp.Compare(a.field, b.field), cmp.Compare(a.value.Text, b.value.Text), cmp.Compare(valueType(a.value), valueType(b.value)))
-	})
-	var fields []field
-	values := make([]query.Value, 0, len(f.leaves))
-	for _, l := range f.leaves {
-		last := len(fields) - 1
-		if last < 0 || fields[last].name != l.field {
-			fields = append(fields, field{name: l.field, hidden: l.hidden, first: len(values), end: len(values) + 1})
-			values = append(values, l.value)
-			continue
+	slices.SortFunc(f.leaves, compareLeaves)
+	f.leaves = slices.Compact(f.leaves)
+	values := make([]query.Value, len(f.leaves))
+	fields := make([]field, 0, len(f.leaves))
+	for i, l := range f.leaves {
+		values[i] = l.value()
+		if i == 0 || f.leaves[i-1].field != l.field {
+			fields = append(fields, field{name: l.field, hidden: l.hidden, first: i})
 		}
-		if !values[len(values)-1].Equal(l.value) {
-			values = append(values, l.value)
-			fields[last].end++
-		}
+		fields[len(fields)-1].end = i + 1
 	}
 	return fields, values
 }
 
-// valueType orders values of the same text.
-func valueType(v query.Value) int {
-	switch {
-	case v.IsBool:
-		return 2
-	case v.IsNum:
-		return 1
+func compareLeaves(a, b leaf) int {
+	if c := strings.Compare(a.field, b.field); c != 0 {
+		return c
 	}
-	return 0
+	if c := strings.Compare(a.text, b.text); c != 0 {
+		return c
+	}
+	switch {
+	case a.isBool == b.isBool:
+		return 0
+	case b.isBool:
+		return -1
+	}
+	return 1
 }

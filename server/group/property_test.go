@@ -1,0 +1,352 @@
+package group_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server/group"
+	"github.com/muster-iot/muster/server/index"
+	"github.com/muster-iot/muster/server/query"
+)
+
+// TestMembershipIsTheTruth drives index and matcher through random lives of
+// things and groups, and after every step compares the membership with asking
+// every query about every thing anew.
+func TestMembershipIsTheTruth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFleet()
+		t.Repeat(map[string]func(*rapid.T){
+			"put thing":       f.putThing,
+			"flip connection": f.flipConnection,
+			"delete thing":    f.deleteThing,
+			"create group":    f.createGroup,
+			"change query":    f.changeQuery,
+			"remove group":    f.removeGroup,
+			"scan slice":      f.scanSlice,
+			"scan all":        f.scanAll,
+			"reconfigure":     f.reconfigure,
+			"restart":         f.restart,
+			"":                f.check,
+		})
+	})
+}
+
+// fleet is the system under test and the model that it is compared with.
+type fleet struct {
+	index   *index.Index
+	matcher *group.Matcher
+
+	config index.Config
+	groups map[protocol.ThingGroupName]*modelGroup
+}
+
+// modelGroup is a group as its owner knows it.
+type modelGroup struct {
+	query  *query.Query
+	status group.Status
+	cursor protocol.ThingName          // scanned up to here
+	member map[protocol.ThingName]bool // by the memberships that were answered
+}
+
+func newFleet() *fleet {
+	return &fleet{
+		index: index.New(), matcher: group.New(), config: config(),
+		groups: map[protocol.ThingGroupName]*modelGroup{},
+	}
+}
+
+// take books memberships into the model; each must be a change to it.
+func (f *fleet) take(t *rapid.T, ms []group.Membership) {
+	for _, x := range ms {
+		g := f.groups[x.Group]
+		if g == nil {
+			t.Fatalf("%+v of a group that is not there", x)
+		}
+		if g.member[x.Thing] == x.Joined {
+			t.Fatalf("%+v twice in a row", x)
+		}
+		if x.Joined {
+			g.member[x.Thing] = true
+		} else {
+			delete(g.member, x.Thing)
+		}
+	}
+}
+
+// apply lets the matcher see a change.
+func (f *fleet) apply(t *rapid.T, c index.Change) {
+	ms := f.matcher.Apply(c)
+	for i, x := range ms {
+		if x.Thing != c.Thing || i > 0 && ms[i-1].Group >= x.Group {
+			t.Fatalf("memberships of a change of %s out of order: %+v", c.Thing, ms)
+		}
+	}
+	f.take(t, ms)
+}
+
+func (f *fleet) putThing(t *rapid.T) {
+	f.apply(t, f.index.Put(index.Flatten(drawSource(t), f.config)))
+}
+
+func (f *fleet) flipConnection(t *rapid.T) {
+	doc := f.index.Get(drawThing(t))
+	if doc == nil {
+		t.Skip("no such thing")
+	}
+	f.apply(t, f.index.Put(doc.WithConnectivity(drawConnectivity(t))))
+}
+
+func (f *fleet) deleteThing(t *rapid.T) { f.apply(t, f.index.Delete(drawThing(t))) }
+
+func (f *fleet) createGroup(t *rapid.T) {
+	name := drawGroup(t)
+	if f.groups[name] != nil {
+		t.Skip("group exists")
+	}
+	status, _ := group.Status("").Next(group.Created)
+	f.groups[name] = &modelGroup{query: drawQuery(t), status: status, member: map[protocol.ThingName]bool{}}
+	f.matcher.Put(name, f.groups[name].query)
+}
+
+// pick draws one of the groups that there are.
+func (f *fleet) pick(t *rapid.T) (protocol.ThingGroupName, *modelGroup) {
+	if len(f.groups) == 0 {
+		t.Skip("no groups")
+	}
+	name := rapid.SampledFrom(slices.Sorted(maps.Keys(f.groups))).Draw(t, "group")
+	return name, f.groups[name]
+}
+
+func (g *modelGroup) on(t *rapid.T, e group.Event) {
+	next, ok := g.status.Next(e)
+	if !ok {
+		t.Fatalf("%s on %s cannot happen", g.status, e)
+	}
+	g.status, g.cursor = next, ""
+}
+
+func (f *fleet) changeQuery(t *rapid.T) {
+	name, g := f.pick(t)
+	g.query = drawQuery(t)
+	g.on(t, group.QueryChanged)
+	f.matcher.Put(name, g.query)
+}
+
+func (f *fleet) removeGroup(t *rapid.T) {
+	name, g := f.pick(t)
+	f.take(t, f.matcher.Remove(name))
+	if len(g.member) > 0 {
+		t.Fatalf("group %s is gone and keeps %v", name, g.member)
+	}
+	delete(f.groups, name)
+}
+
+func (f *fleet) scanSlice(t *rapid.T) {
+	name, g := f.pick(t)
+	if !g.status.NeedsScan() {
+		t.Skip("nothing to scan")
+	}
+	f.scan(t, name, g, rapid.IntRange(1, 4).Draw(t, "slice"))
+}
+
+// scan goes on by up to limit things.
+func (f *fleet) scan(t *rapid.T, name protocol.ThingGroupName, g *modelGroup, limit int) {
+	docs := f.index.Range(g.cursor, limit)
+	f.take(t, f.matcher.Scan(name, docs))
+	if again := f.matcher.Scan(name, docs); again != nil {
+		t.Fatalf("scanned again: %+v", again)
+	}
+	if len(docs) < limit {
+		g.on(t, group.Scanned)
+		return
+	}
+	g.cursor = docs[len(docs)-1].Thing()
+}
+
+func (f *fleet) scanAll(t *rapid.T) {
+	for _, name := range slices.Sorted(maps.Keys(f.groups)) {
+		if g := f.groups[name]; g.status.NeedsScan() {
+			f.scan(t, name, g, f.index.Len()+1)
+		}
+	}
+}
+
+// reconfigure gives every document other fields, one after the other. ACTIVE
+// groups stay right by Apply alone.
+func (f *fleet) reconfigure(t *rapid.T) {
+	f.config = rapid.SampledFrom([]index.Config{
+		{ThingIndexingMode: index.Off}, {ThingIndexingMode: index.Registry}, config(),
+	}).Draw(t, "config")
+	for _, doc := range f.index.Range("", 0) {
+		f.apply(t, f.index.Put(index.Flatten(doc.Source(), f.config)))
+	}
+}
+
+// restart builds a new matcher from what the owner has stored.
+func (f *fleet) restart(t *rapid.T) {
+	f.matcher = group.New()
+	for name, g := range f.groups {
+		f.matcher.Put(name, g.query)
+		for thing := range g.member {
+			if !f.matcher.Restore(name, thing) {
+				t.Fatalf("cannot restore %s in %s", thing, name)
+			}
+		}
+	}
+}
+
+// check is the invariant: the matcher lists what it answered, and the members
+// of an ACTIVE group are the things that its query matches.
+func (f *fleet) check(t *rapid.T) {
+	docs := f.index.Range("", 0)
+	if f.matcher.Len() != len(f.groups) {
+		t.Fatalf("%d groups, want %d", f.matcher.Len(), len(f.groups))
+	}
+	groupsOf := map[protocol.ThingName][]protocol.ThingGroupName{}
+	for _, name := range slices.Sorted(maps.Keys(f.groups)) {
+		g := f.groups[name]
+		members := f.matcher.Members(name)
+		if want := slices.Sorted(maps.Keys(g.member)); !slices.Equal(members, want) || f.matcher.Count(name) != len(want) {
+			t.Fatalf("group %s lists %v, answered %v", name, members, want)
+		}
+		for _, m := range members {
+			groupsOf[m] = append(groupsOf[m], name)
+		}
+		if g.status == group.Active {
+			checkActive(t, name, g, docs)
+		}
+	}
+	for _, doc := range docs {
+		if got := f.matcher.GroupsOf(doc.Thing()); !slices.Equal(got, groupsOf[doc.Thing()]) {
+			t.Fatalf("thing %s is in %v, want %v", doc.Thing(), got, groupsOf[doc.Thing()])
+		}
+		delete(groupsOf, doc.Thing())
+	}
+	if len(groupsOf) > 0 {
+		t.Fatalf("things that are gone are members: %v", groupsOf)
+	}
+}
+
+func checkActive(t *rapid.T, name protocol.ThingGroupName, g *modelGroup, docs []*index.Document) {
+	for _, doc := range docs {
+		if want := g.query.Match(doc); g.member[doc.Thing()] != want {
+			t.Fatalf("group %s, query %s: %s is a member: %t, matches: %t", name, g.query, doc.Thing(), !want, want)
+		}
+	}
+}
+
+func drawThing(t *rapid.T) protocol.ThingName {
+	return protocol.ThingName(fmt.Sprintf("t%d", rapid.IntRange(0, 7).Draw(t, "thing")))
+}
+
+func drawGroup(t *rapid.T) protocol.ThingGroupName {
+	return protocol.ThingGroupName(fmt.Sprintf("g%d", rapid.IntRange(0, 9).Draw(t, "group")))
+}
+
+func drawConnectivity(t *rapid.T) index.Connectivity {
+	return index.Connectivity{
+		Connected:        rapid.Bool().Draw(t, "connected"),
+		Timestamp:        rapid.Int64Range(0, 3).Draw(t, "timestamp"),
+		DisconnectReason: rapid.SampledFrom([]string{"", "red"}).Draw(t, "reason"),
+	}
+}
+
+// The words of values, in things and in queries alike.
+func words() []string { return []string{"1", "1.0", "2", "3", "red", "blue", "Blue Whale", "true", ""} }
+
+func drawSource(t *rapid.T) index.Source {
+	word := rapid.SampledFrom(words())
+	src := index.Source{
+		ThingName:     drawThing(t),
+		ThingTypeName: rapid.SampledFrom([]string{"", "red", "blue"}).Draw(t, "type"),
+		GroupNames:    rapid.SampledFrom([][]string{nil, {"red"}, {"red", "blue"}}).Draw(t, "groups"),
+		Attributes:    rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "a.b"}), word, 0, 2).Draw(t, "attributes"),
+		Connectivity:  drawConnectivity(t),
+	}
+	if rapid.Bool().Draw(t, "has a shadow") {
+		src.Shadows = map[string]index.ShadowState{"": {Version: 1, Reported: drawState(t), Desired: drawState(t)}}
+	}
+	return src
+}
+
+func drawState(t *rapid.T) map[string]any {
+	state := map[string]any{}
+	for _, key := range []string{"a", "b"} {
+		switch rapid.IntRange(0, 4).Draw(t, key) {
+		case 1:
+			state[key] = rapid.SampledFrom(words()).Draw(t, "string")
+		case 2:
+			state[key] = rapid.SampledFrom([]any{true, json.Number("2"), []any{"red", json.Number("3")}, []any{[]any{}}}).Draw(t, "value")
+		case 3:
+			state[key] = map[string]any{"b": rapid.SampledFrom(words()).Draw(t, "inner string")}
+		}
+	}
+	return state
+}
+
+// drawQuery draws a query over the whole grammar.
+func drawQuery(t *rapid.T) *query.Query {
+	text := drawOr(t, 3)
+	q, err := query.Parse(text)
+	if err != nil {
+		t.Fatalf("query %q: %v", text, err)
+	}
+	return q
+}
+
+func drawOr(t *rapid.T, depth int) string {
+	if depth == 0 {
+		return drawTerm(t)
+	}
+	switch rapid.IntRange(0, 5).Draw(t, "shape") {
+	case 0:
+		return "(" + drawOr(t, depth-1) + " OR " + drawOr(t, depth-1) + ")"
+	case 1:
+		return "(" + drawOr(t, depth-1) + " " + drawOr(t, depth-1) + ")"
+	case 2:
+		return "NOT " + drawOr(t, depth-1)
+	case 3:
+		return "-(" + drawOr(t, depth-1) + ")"
+	}
+	return drawTerm(t)
+}
+
+func drawTerm(t *rapid.T) string {
+	field := rapid.SampledFrom([]string{
+		"", "", "thingName", "thingTypeName", "thingGroupNames", "registry.thingGroupNames", "attributes", "attributes.a", "attributes.b",
+		"attributes.a.b", "attributes.c", "connectivity", "connectivity.connected", "connectivity.timestamp", "connectivity.disconnectReason",
+		"shadow", "shadow.hasDelta", "shadow.reported", "shadow.reported.a", "shadow.reported.a.b", "shadow.desired.b", "shadow.delta", "shadow.delta.a", "deviceDefender",
+	}).Draw(t, "field")
+	if field == "" {
+		return drawValue(t)
+	}
+	switch rapid.IntRange(0, 4).Draw(t, "condition") {
+	case 0:
+		return field + ":*"
+	case 1:
+		return field + rapid.SampledFrom([]string{"<", ">", "<=", ">="}).Draw(t, "operator") + rapid.SampledFrom([]string{"1", "2", "-1"}).Draw(t, "number")
+	case 2:
+		return field + ":(" + drawValue(t) + rapid.SampledFrom([]string{" OR ", " ", " -"}).Draw(t, "join") + drawValue(t) + ")"
+	}
+	return field + ":" + drawValue(t)
+}
+
+func drawValue(t *rapid.T) string {
+	if rapid.IntRange(0, 3).Draw(t, "value") > 0 {
+		word := rapid.SampledFrom(words()).Draw(t, "word")
+		if word == "" || strings.Contains(word, " ") {
+			return `"` + word + `"`
+		}
+		return word
+	}
+	return rapid.SampledFrom([]string{
+		"*", "t1", "t*", "?lue", "r*d", "*e", "[1 TO 2]", "{1 TO *]", "[a TO c}", `[* TO "red"]`, "[* TO *]",
+	}).Draw(t, "pattern")
+}

@@ -18,7 +18,7 @@ import (
 type Client struct {
 	// URL is the server's, as "http://127.0.0.1:8080".
 	URL string
-	// HTTP sends the requests; default [http.DefaultClient].
+	// HTTP sends the requests; nil means a plain client.
 	HTTP *http.Client
 }
 
@@ -98,7 +98,7 @@ func (c Client) do(ctx context.Context, method, path string, body io.Reader, len
 	req.ContentLength = length
 	client := c.HTTP
 	if client == nil {
-		client = http.DefaultClient
+		client = &http.Client{}
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -148,9 +148,15 @@ func (r *Repository) Status() Status {
 		out.Roles = append(out.Roles, st)
 	}
 	role(metadata.ROOT, s.root.Signed.Version, s.root.Signed.Expires)
-	role(metadata.TARGETS, s.targets.Signed.Version, s.targets.Signed.Expires)
-	role(metadata.SNAPSHOT, s.snapshot.Signed.Version, s.snapshot.Signed.Expires)
-	role(metadata.TIMESTAMP, s.timestamp.Signed.Version, s.timestamp.Signed.Expires)
+	if s.targets != nil {
+		role(metadata.TARGETS, s.targets.Signed.Version, s.targets.Signed.Expires)
+	}
+	if s.snapshot != nil {
+		role(metadata.SNAPSHOT, s.snapshot.Signed.Version, s.snapshot.Signed.Expires)
+	}
+	if s.timestamp != nil {
+		role(metadata.TIMESTAMP, s.timestamp.Signed.Version, s.timestamp.Signed.Expires)
+	}
 	return out
 }
 

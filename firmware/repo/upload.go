@@ -119,7 +119,11 @@ type moving struct {
 
 func (m *moving) Read(p []byte) (int, error) {
 	_ = m.ctl.SetReadDeadline(time.Now().Add(stall)) // not every server can
-	return m.body.Read(p)
+	n, err := m.body.Read(p)
+	if err != nil && err != io.EOF {
+		err = invalid("the upload ended early: %v", err)
+	}
+	return n, err
 }
 
 // Store keeps an artifact under its digest, which it verifies while it
@@ -144,8 +148,6 @@ func (r *Repository) Store(d firmware.Digest, body io.Reader) (err error) {
 		err = cerr
 	}
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return invalid("artifact %s: the upload ended early", d)
 	case err != nil:
 		return fmt.Errorf("cannot store artifact %s: %w", d, err)
 	case n > r.maxArtifact:

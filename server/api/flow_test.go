@@ -20,12 +20,18 @@ func TestSeedFlow(t *testing.T) {
 	f.eventually("iot", "GET /indices/AWS_Things", `{"indexName":"AWS_Things","indexStatus":"ACTIVE","schema":"REGISTRY_AND_SHADOW_AND_CONNECTIVITY_STATUS"}`)
 	f.run([]call{
 		{"iot", "PATCH /event-configurations", `{"eventConfigurations":{"THING_GROUP_MEMBERSHIP":{"Enabled":true},"JOB_EXECUTION":{"Enabled":true}}}`, 200, `{}`},
-		{"iot", "POST /things/pump-17", `{"attributePayload":{"attributes":{"softwareVersion":"5"}}}`, 200,
-			`{"thingName":"pump-17","thingArn":"arn:aws:iot:eu-north-1:123456789012:thing/pump-17","thingId":"ID"}`},
-		{"iot", "POST /indices/search", `{"queryString":"thingName:pump-17"}`, 200,
-			`{"things":[{"thingName":"pump-17","thingId":"ID","attributes":{"softwareVersion":"5"},"connectivity":{"connected":false}}]}`},
-		{"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{"queryString":"` + query + `","thingGroupProperties":{"thingGroupDescription":"connected"}}`, 200,
-			`{"thingGroupName":"ConnectedSWV5","thingGroupArn":"` + groupARN + `","thingGroupId":"ID","indexName":"AWS_Things","queryString":"` + query + `","queryVersion":"2017-09-30"}`},
+		{
+			"iot", "POST /things/pump-17", `{"attributePayload":{"attributes":{"softwareVersion":"5"}}}`, 200,
+			`{"thingName":"pump-17","thingArn":"arn:aws:iot:eu-north-1:123456789012:thing/pump-17","thingId":"ID"}`,
+		},
+		{
+			"iot", "POST /indices/search", `{"queryString":"thingName:pump-17"}`, 200,
+			`{"things":[{"thingName":"pump-17","thingId":"ID","attributes":{"softwareVersion":"5"},"connectivity":{"connected":false}}]}`,
+		},
+		{
+			"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{"queryString":"` + query + `","thingGroupProperties":{"thingGroupDescription":"connected"}}`, 200,
+			`{"thingGroupName":"ConnectedSWV5","thingGroupArn":"` + groupARN + `","thingGroupId":"ID","indexName":"AWS_Things","queryString":"` + query + `","queryVersion":"2017-09-30"}`,
+		},
 	})
 	f.eventually("iot", "GET /thing-groups/ConnectedSWV5",
 		`{"thingGroupName":"ConnectedSWV5","thingGroupId":"ID","thingGroupArn":"`+groupARN+`","version":1,"thingGroupProperties":{"thingGroupDescription":"connected"},`+
@@ -36,31 +42,51 @@ func TestSeedFlow(t *testing.T) {
 	f.run([]call{
 		{"iot", "GET /thing-groups/ConnectedSWV5/things", "", 200, `{"things":["pump-17"]}`},
 		{"iot", "GET /things/pump-17/thing-groups", "", 200, `{"thingGroups":[{"groupName":"ConnectedSWV5","groupArn":"` + groupARN + `"}]}`},
-		{"iot", "PUT /jobs/fw-6", `{"targets":["` + groupARN + `"],"targetSelection":"CONTINUOUS","document":` + document + `}`, 200,
-			`{"jobArn":"arn:aws:iot:eu-north-1:123456789012:job/fw-6","jobId":"fw-6"}`},
-		{"iot-jobs-data", "GET /things/pump-17/jobs", "", 200,
-			`{"inProgressJobs":[],"queuedJobs":[{"jobId":"fw-6","queuedAt":T,"lastUpdatedAt":T,"versionNumber":1,"executionNumber":1}]}`},
-		{"iot-jobs-data", "GET /things/pump-17/jobs/%24next", "", 200,
-			`{"execution":{"jobId":"fw-6","thingName":"pump-17","status":"QUEUED","queuedAt":T,"lastUpdatedAt":T,"versionNumber":1,"executionNumber":1}}`},
-		{"iot-jobs-data", "PUT /things/pump-17/jobs/$next", `{"statusDetails":{"step":"download"}}`, 200,
-			`{"execution":{"jobId":"fw-6","thingName":"pump-17","status":"IN_PROGRESS","statusDetails":{"step":"download"},"queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"versionNumber":2,"executionNumber":1,"jobDocument":` + document + `}}`},
-		{"iot", "GET /things/pump-17/jobs/fw-6", "", 200,
-			`{"execution":{"jobId":"fw-6","status":"IN_PROGRESS","statusDetails":{"detailsMap":{"step":"download"}},"thingArn":"arn:aws:iot:eu-north-1:123456789012:thing/pump-17","queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"executionNumber":1,"versionNumber":2}}`},
-		{"iotdata", "POST /things/pump-17/shadow", `{"state":{"reported":{"softwareVersion":"6"}}}`, 200,
-			`{"state":{"reported":{"softwareVersion":"6"}},"metadata":{"reported":{"softwareVersion":{"timestamp":T}}},"version":1,"timestamp":T}`},
+		{
+			"iot", "PUT /jobs/fw-6", `{"targets":["` + groupARN + `"],"targetSelection":"CONTINUOUS","document":` + document + `}`, 200,
+			`{"jobArn":"arn:aws:iot:eu-north-1:123456789012:job/fw-6","jobId":"fw-6"}`,
+		},
+		{
+			"iot-jobs-data", "GET /things/pump-17/jobs", "", 200,
+			`{"inProgressJobs":[],"queuedJobs":[{"jobId":"fw-6","queuedAt":T,"lastUpdatedAt":T,"versionNumber":1,"executionNumber":1}]}`,
+		},
+		{
+			"iot-jobs-data", "GET /things/pump-17/jobs/%24next", "", 200,
+			`{"execution":{"jobId":"fw-6","thingName":"pump-17","status":"QUEUED","queuedAt":T,"lastUpdatedAt":T,"versionNumber":1,"executionNumber":1}}`,
+		},
+		{
+			"iot-jobs-data", "PUT /things/pump-17/jobs/$next", `{"statusDetails":{"step":"download"}}`, 200,
+			`{"execution":{"jobId":"fw-6","thingName":"pump-17","status":"IN_PROGRESS","statusDetails":{"step":"download"},"queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"versionNumber":2,"executionNumber":1,"jobDocument":` + document + `}}`,
+		},
+		{
+			"iot", "GET /things/pump-17/jobs/fw-6", "", 200,
+			`{"execution":{"jobId":"fw-6","status":"IN_PROGRESS","statusDetails":{"detailsMap":{"step":"download"}},"thingArn":"arn:aws:iot:eu-north-1:123456789012:thing/pump-17","queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"executionNumber":1,"versionNumber":2}}`,
+		},
+		{
+			"iotdata", "POST /things/pump-17/shadow", `{"state":{"reported":{"softwareVersion":"6"}}}`, 200,
+			`{"state":{"reported":{"softwareVersion":"6"}},"metadata":{"reported":{"softwareVersion":{"timestamp":T}}},"version":1,"timestamp":T}`,
+		},
 		{"iot", "GET /thing-groups/ConnectedSWV5/things", "", 200, `{"things":[]}`},
-		{"iot-jobs-data", "POST /things/pump-17/jobs/fw-6", `{"status":"SUCCEEDED","expectedVersion":2,"includeJobExecutionState":true}`, 200,
-			`{"executionState":{"status":"SUCCEEDED","statusDetails":{"step":"download"},"versionNumber":3}}`},
-		{"iot", "GET /jobs/fw-6", "", 200,
+		{
+			"iot-jobs-data", "POST /things/pump-17/jobs/fw-6", `{"status":"SUCCEEDED","expectedVersion":2,"includeJobExecutionState":true}`, 200,
+			`{"executionState":{"status":"SUCCEEDED","statusDetails":{"step":"download"},"versionNumber":3}}`,
+		},
+		{
+			"iot", "GET /jobs/fw-6", "", 200,
 			`{"job":{"jobArn":"arn:aws:iot:eu-north-1:123456789012:job/fw-6","jobId":"fw-6","targetSelection":"CONTINUOUS","status":"IN_PROGRESS","targets":["` + groupARN + `"],` +
 				`"presignedUrlConfig":{},"jobExecutionsRolloutConfig":{},"createdAt":T,"lastUpdatedAt":T,"jobProcessDetails":{"numberOfCanceledThings":0,"numberOfSucceededThings":1,` +
 				`"numberOfFailedThings":0,"numberOfRejectedThings":0,"numberOfQueuedThings":0,"numberOfInProgressThings":0,"numberOfRemovedThings":0,"numberOfTimedOutThings":0},` +
-				`"timeoutConfig":{},"isConcurrent":false}}`},
-		{"iot", "GET /jobs/fw-6/things", "", 200,
-			`{"executionSummaries":[{"thingArn":"arn:aws:iot:eu-north-1:123456789012:thing/pump-17","jobExecutionSummary":{"status":"SUCCEEDED","queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"executionNumber":1}}]}`},
+				`"timeoutConfig":{},"isConcurrent":false}}`,
+		},
+		{
+			"iot", "GET /jobs/fw-6/things", "", 200,
+			`{"executionSummaries":[{"thingArn":"arn:aws:iot:eu-north-1:123456789012:thing/pump-17","jobExecutionSummary":{"status":"SUCCEEDED","queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"executionNumber":1}}]}`,
+		},
 		{"iot", "GET /things/pump-17/jobs?status=FAILED", "", 200, `{"executionSummaries":[]}`},
-		{"iot", "GET /things/pump-17/jobs?jobId=fw-6", "", 200,
-			`{"executionSummaries":[{"jobId":"fw-6","jobExecutionSummary":{"status":"SUCCEEDED","queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"executionNumber":1}}]}`},
+		{
+			"iot", "GET /things/pump-17/jobs?jobId=fw-6", "", 200,
+			`{"executionSummaries":[{"jobId":"fw-6","jobExecutionSummary":{"status":"SUCCEEDED","queuedAt":T,"startedAt":T,"lastUpdatedAt":T,"executionNumber":1}}]}`,
+		},
 		{"iot", "PUT /jobs/fw-6/cancel", `{"reasonCode":"DONE","comment":"all updated"}`, 200, `{"jobArn":"arn:aws:iot:eu-north-1:123456789012:job/fw-6","jobId":"fw-6"}`},
 		{"iot", "DELETE /jobs/fw-6", "", 200, `{}`},
 		{"iot", "GET /jobs/fw-6", "", 404, `ResourceNotFoundException`},
@@ -74,10 +100,14 @@ func TestGroups(t *testing.T) {
 		{"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{}`, 400, `InvalidRequestException {"message":"1 validation error detected: Value null at 'queryString' failed to satisfy constraint: Member must not be null"}`},
 		{"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{"queryString":"attributes.a:1"}`, 200, made},
 		{"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{"queryString":"attributes.a:1"}`, 200, made},
-		{"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{"queryString":"attributes.a:2"}`, 409,
-			`ResourceAlreadyExistsException {"message":"thing group \"ConnectedSWV5\" exists already with another definition","resourceId":"ID","resourceArn":"` + groupARN + `"}`},
-		{"iot", "POST /dynamic-thing-groups/g2", `{"queryString":"attributes.a:1","tags":[{"Key":"k","Value":"v"}]}`, 400,
-			`InvalidRequestException {"message":"CreateDynamicThingGroup: member tags is not supported by this server: leave it out"}`},
+		{
+			"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{"queryString":"attributes.a:2"}`, 409,
+			`ResourceAlreadyExistsException {"message":"thing group \"ConnectedSWV5\" exists already with another definition","resourceId":"ID","resourceArn":"` + groupARN + `"}`,
+		},
+		{
+			"iot", "POST /dynamic-thing-groups/g2", `{"queryString":"attributes.a:1","tags":[{"Key":"k","Value":"v"}]}`, 400,
+			`InvalidRequestException {"message":"CreateDynamicThingGroup: member tags is not supported by this server: leave it out"}`,
+		},
 		{"iot", "PATCH /dynamic-thing-groups/ConnectedSWV5", `{"thingGroupProperties":{"thingGroupDescription":"x","attributePayload":{"attributes":{"k":"v"}}},"expectedVersion":1}`, 200, `{"version":2}`},
 		{"iot", "PATCH /dynamic-thing-groups/ConnectedSWV5", `{"thingGroupProperties":{},"expectedVersion":1}`, 409, `VersionConflictException`},
 		{"iot", "PATCH /dynamic-thing-groups/nope", `{"thingGroupProperties":{}}`, 404, `ResourceNotFoundException`},
@@ -106,15 +136,19 @@ func TestJobs(t *testing.T) {
 	f.run([]call{
 		{"iot", "PUT /jobs/j1", create(`,"description":"d","timeoutConfig":{"inProgressTimeoutInMinutes":30},"jobExecutionsRolloutConfig":{"maximumPerMinute":50},"abortConfig":null,"presignedUrlConfig":{},"tags":[]`), 200, made},
 		{"iot", "PUT /jobs/j1", create(`,"description":"d","timeoutConfig":{"inProgressTimeoutInMinutes":30},"jobExecutionsRolloutConfig":{"maximumPerMinute":50}`), 200, made},
-		{"iot", "PUT /jobs/j1", create(""), 409,
-			`ResourceAlreadyExistsException {"message":"job \"j1\" exists already with another configuration","resourceId":"j1","resourceArn":"arn:aws:iot:eu-north-1:123456789012:job/j1"}`},
+		{
+			"iot", "PUT /jobs/j1", create(""), 409,
+			`ResourceAlreadyExistsException {"message":"job \"j1\" exists already with another configuration","resourceId":"j1","resourceArn":"arn:aws:iot:eu-north-1:123456789012:job/j1"}`,
+		},
 		{"iot", "PUT /jobs/j2", `{"targets":["` + thing + `"]}`, 400, `InvalidRequestException {"message":"job \"j2\" needs a document"}`},
 		{"iot", "PUT /jobs/j2", create(`,"timeoutConfig":{"inProgressTimeoutInMinutes":0}`), 400, `InvalidRequestException {"message":"inProgressTimeoutInMinutes 0 of job \"j2\" is not 1 to 10080"}`},
 		{"iot", "PUT /jobs/j2", `{"targets":["arn:aws:iot:us-east-1:123456789012:thing/nope"],"document":"{}"}`, 404, `ResourceNotFoundException`},
 		{"iot", "GET /jobs/j1/job-document", "", 200, `{"document":"{}"}`},
 		{"iot", "GET /jobs?status=COMPLETED", "", 200, `{"jobs":[]}`},
-		{"iot", "GET /jobs?targetSelection=SNAPSHOT", "", 200,
-			`{"jobs":[{"jobArn":"arn:aws:iot:eu-north-1:123456789012:job/j1","jobId":"j1","targetSelection":"SNAPSHOT","status":"IN_PROGRESS","createdAt":T,"lastUpdatedAt":T,"isConcurrent":false}]}`},
+		{
+			"iot", "GET /jobs?targetSelection=SNAPSHOT", "", 200,
+			`{"jobs":[{"jobArn":"arn:aws:iot:eu-north-1:123456789012:job/j1","jobId":"j1","targetSelection":"SNAPSHOT","status":"IN_PROGRESS","createdAt":T,"lastUpdatedAt":T,"isConcurrent":false}]}`,
+		},
 		{"iot", "GET /jobs?thingGroupName=g", "", 200, `{"jobs":[]}`},
 		{"iot", "GET /jobs?thingGroupName=nope", "", 404, `ResourceNotFoundException`},
 		{"iot", "GET /jobs?thingGroupId=" + f.member(group, "thingGroupId"), "", 200, `{"jobs":[]}`},
@@ -144,8 +178,10 @@ func TestJobs(t *testing.T) {
 		{"tags", `[{"Key":"a","Value":"b"}]`},
 	} {
 		top, _, _ := strings.Cut(member.name, ".")
-		f.run([]call{{"iot", "PUT /jobs/j3", create(`,"` + top + `":` + member.value), 400,
-			`InvalidRequestException {"message":"CreateJob: member ` + member.name + ` is not supported by this server: leave it out"}`}})
+		f.run([]call{{
+			"iot", "PUT /jobs/j3", create(`,"` + top + `":` + member.value), 400,
+			`InvalidRequestException {"message":"CreateJob: member ` + member.name + ` is not supported by this server: leave it out"}`,
+		}})
 	}
 }
 
@@ -158,8 +194,10 @@ func TestIndexing(t *testing.T) {
 		{"iot", "POST /indexing/config", `{"thingGroupIndexingConfiguration":{"thingGroupIndexingMode":"ON"}}`, 200, `{}`},
 		{"iot", "GET /indices/AWS_ThingGroups", "", 200, `{"indexName":"AWS_ThingGroups","indexStatus":"ACTIVE","schema":"THING_GROUPS"}`},
 		{"iot", "GET /indices?maxResults=1", "", 200, `{"indexNames":["AWS_ThingGroups"],"nextToken":"TOKEN"}`},
-		{"iot", "POST /indexing/config", `{"thingIndexingConfiguration":{}}`, 400,
-			`InvalidRequestException {"message":"1 validation error detected: Value null at 'thingIndexingConfiguration.thingIndexingMode' failed to satisfy constraint: Member must not be null"}`},
+		{
+			"iot", "POST /indexing/config", `{"thingIndexingConfiguration":{}}`, 400,
+			`InvalidRequestException {"message":"1 validation error detected: Value null at 'thingIndexingConfiguration.thingIndexingMode' failed to satisfy constraint: Member must not be null"}`,
+		},
 		{"iot", "POST /indices/search", `{"queryString":"*","queryVersion":"2020-01-01"}`, 400, `InvalidRequestException {"message":"query version \"2020-01-01\" is not 2017-09-30"}`},
 		{"iot", "POST /indices/search", `{"queryString":"*","indexName":"Nope"}`, 404, `ResourceNotFoundException {"message":"index \"Nope\" does not exist"}`},
 		{"iot", "POST /indices/search", `{"queryString":"*"}`, 200, `{"things":[]}`},
@@ -177,7 +215,8 @@ func TestGetIndexingConfiguration(t *testing.T) {
 	f.run([]call{
 		{"iot", "POST /indexing/config", `{"thingIndexingConfiguration":{"thingIndexingMode":"REGISTRY_AND_SHADOW","namedShadowIndexingMode":"ON","filter":{"namedShadowNames":["health"],` +
 			`"geoLocations":[{"name":"shadow.reported.position","order":"LonLat"}]},"customFields":[{"name":"attributes.build","type":"Number"}]}}`, 200, `{}`},
-		{"iot", "GET /indexing/config", "", 200,
+		{
+			"iot", "GET /indexing/config", "", 200,
 			`{"thingIndexingConfiguration":{"thingIndexingMode":"REGISTRY_AND_SHADOW","thingConnectivityIndexingMode":"OFF","deviceDefenderIndexingMode":"OFF","namedShadowIndexingMode":"ON",` +
 				`"managedFields":[{"name":"thingName","type":"String"},{"name":"thingId","type":"String"},{"name":"registry.thingTypeName","type":"String"},{"name":"registry.thingGroupNames","type":"String"},` +
 				`{"name":"registry.version","type":"Number"},{"name":"shadow.version","type":"Number"},{"name":"shadow.name.*.version","type":"Number"},` +
@@ -185,7 +224,8 @@ func TestGetIndexingConfiguration(t *testing.T) {
 				`{"name":"connectivity.disconnectReason","type":"String"}],"customFields":[{"name":"attributes.build","type":"Number"}],` +
 				`"filter":{"namedShadowNames":["health"],"geoLocations":[{"name":"shadow.reported.position","order":"LonLat"}]}},` +
 				`"thingGroupIndexingConfiguration":{"thingGroupIndexingMode":"OFF","managedFields":[{"name":"thingGroupName","type":"String"},{"name":"thingGroupId","type":"String"},` +
-				`{"name":"description","type":"String"},{"name":"parentGroupNames","type":"String"},{"name":"version","type":"Number"}],"customFields":[]}}`},
+				`{"name":"description","type":"String"},{"name":"parentGroupNames","type":"String"},{"name":"version","type":"Number"}],"customFields":[]}}`,
+		},
 	})
 }
 

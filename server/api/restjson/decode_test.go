@@ -23,26 +23,40 @@ func TestDecode(t *testing.T) {
 		{"no body", "iot", "POST", "/things/T", "", &iot.CreateThingRequest{ThingName: "T"}},
 		{"blank body", "iot", "POST", "/things/T", " \n", &iot.CreateThingRequest{ThingName: "T"}},
 		{"null body", "iot", "POST", "/things/T", "null", &iot.CreateThingRequest{ThingName: "T"}},
-		{"null is absent", "iot", "POST", "/things/T", `{"thingTypeName":null,"attributePayload":{"attributes":{"a":null,"b":""}}}`,
-			&iot.CreateThingRequest{ThingName: "T", AttributePayload: &iot.AttributePayload{Attributes: map[string]string{"b": ""}}}},
-		{"unknown members", "iot", "POST", "/things/T", `{"later":{"a":[1]},"attributePayload":{"merge":true,"x":1}}`,
-			&iot.CreateThingRequest{ThingName: "T", AttributePayload: &iot.AttributePayload{Merge: new(true)}}},
+		{
+			"null is absent", "iot", "POST", "/things/T", `{"thingTypeName":null,"attributePayload":{"attributes":{"a":null,"b":""}}}`,
+			&iot.CreateThingRequest{ThingName: "T", AttributePayload: &iot.AttributePayload{Attributes: map[string]string{"b": ""}}},
+		},
+		{
+			"unknown members", "iot", "POST", "/things/T", `{"later":{"a":[1]},"attributePayload":{"merge":true,"x":1}}`,
+			&iot.CreateThingRequest{ThingName: "T", AttributePayload: &iot.AttributePayload{Merge: new(true)}},
+		},
 		{"names are case sensitive", "iot", "POST", "/things/T", `{"ThingTypeName":"x","thingtypename":"y"}`, &iot.CreateThingRequest{ThingName: "T"}},
 		{"a path member in the body is ignored", "iot", "POST", "/things/T", `{"thingName":"U"}`, &iot.CreateThingRequest{ThingName: "T"}},
-		{"query", "iot", "GET", "/things?maxResults=250&attributeName=site&usePrefixAttributeValue=true&x=y", "",
-			&iot.ListThingsRequest{MaxResults: new(int64(250)), AttributeName: new("site"), UsePrefixAttributeValue: new(true)}},
+		{
+			"query", "iot", "GET", "/things?maxResults=250&attributeName=site&usePrefixAttributeValue=true&x=y", "",
+			&iot.ListThingsRequest{MaxResults: new(int64(250)), AttributeName: new("site"), UsePrefixAttributeValue: new(true)},
+		},
 		{"query number", "iot", "DELETE", "/things/T?expectedVersion=12", "", &iot.DeleteThingRequest{ThingName: "T", ExpectedVersion: new(int64(12))}},
-		{"number as text", "iot-jobs-data", "POST", "/things/T/jobs/J", `{"status":"SUCCEEDED","expectedVersion":"3"}`,
-			&iotjobsdata.UpdateJobExecutionRequest{ThingName: "T", JobId: "J", Status: "SUCCEEDED", ExpectedVersion: new(int64(3))}},
-		{"number with a zero fraction", "iot-jobs-data", "POST", "/things/T/jobs/J", `{"status":"SUCCEEDED","expectedVersion":3.0}`,
-			&iotjobsdata.UpdateJobExecutionRequest{ThingName: "T", JobId: "J", Status: "SUCCEEDED", ExpectedVersion: new(int64(3))}},
-		{"deep structures", "iot", "PUT", "/jobs/J",
+		{
+			"number as text", "iot-jobs-data", "POST", "/things/T/jobs/J", `{"status":"SUCCEEDED","expectedVersion":"3"}`,
+			&iotjobsdata.UpdateJobExecutionRequest{ThingName: "T", JobId: "J", Status: "SUCCEEDED", ExpectedVersion: new(int64(3))},
+		},
+		{
+			"number with a zero fraction", "iot-jobs-data", "POST", "/things/T/jobs/J", `{"status":"SUCCEEDED","expectedVersion":3.0}`,
+			&iotjobsdata.UpdateJobExecutionRequest{ThingName: "T", JobId: "J", Status: "SUCCEEDED", ExpectedVersion: new(int64(3))},
+		},
+		{
+			"deep structures", "iot", "PUT", "/jobs/J",
 			`{"targets":["a","b"],"document":"{}","abortConfig":{"criteriaList":[{"failureType":"ALL","action":"CANCEL","thresholdPercentage":12.5,"minNumberOfExecutedThings":1}]}}`,
 			&iot.CreateJobRequest{JobId: "J", Targets: []string{"a", "b"}, Document: new("{}"), AbortConfig: &iot.AbortConfig{
 				CriteriaList: []iot.AbortCriteria{{FailureType: "ALL", Action: "CANCEL", ThresholdPercentage: 12.5, MinNumberOfExecutedThings: 1}},
-			}}},
-		{"unicode counts characters", "iot", "PUT", "/jobs/J", `{"targets":["a"],"description":"` + strings.Repeat("ü", 2028) + `"}`,
-			&iot.CreateJobRequest{JobId: "J", Targets: []string{"a"}, Description: new(strings.Repeat("ü", 2028))}},
+			}},
+		},
+		{
+			"unicode counts characters", "iot", "PUT", "/jobs/J", `{"targets":["a"],"description":"` + strings.Repeat("ü", 2028) + `"}`,
+			&iot.CreateJobRequest{JobId: "J", Targets: []string{"a"}, Description: new(strings.Repeat("ü", 2028))},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s = seen{}
@@ -59,8 +73,10 @@ func TestValidation(t *testing.T) {
 	base := serve(t, config(fake(&s)))
 	const one = "1 validation error detected: "
 	for _, row := range []struct{ name, method, path, body, want string }{
-		{"pattern", "GET", "/things/a%20b", "",
-			one + "Value 'a b' at 'thingName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9:_-]+"},
+		{
+			"pattern", "GET", "/things/a%20b", "",
+			one + "Value 'a b' at 'thingName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9:_-]+",
+		},
 		{"max length", "GET", "/things/" + strings.Repeat("a", 129), "", "at 'thingName' failed to satisfy constraint: Member must have length less than or equal to 128"},
 		{"min length", "POST", "/things/T", `{"thingTypeName":""}`, "Value '' at 'thingTypeName' failed to satisfy constraint: Member must have length greater than or equal to 1"},
 		{"required", "POST", "/indices/search", `{}`, one + "Value null at 'queryString' failed to satisfy constraint: Member must not be null"},
@@ -82,8 +98,10 @@ func TestValidation(t *testing.T) {
 		{"map key", "POST", "/things/T", `{"attributePayload":{"attributes":{"a b":"c"}}}`, "Value 'a b' at 'attributePayload.attributes' failed to satisfy constraint: Map keys must satisfy constraint: [Member must satisfy"},
 		{"map value", "POST", "/things/T", `{"attributePayload":{"attributes":{"a":"b c"}}}`, "Value 'b c' at 'attributePayload.attributes.a.member'"},
 		{"map value of the wrong kind", "POST", "/things/T", `{"attributePayload":{"attributes":{"a":5}}}`, "Member must be a string"},
-		{"double", "PUT", "/jobs/J", `{"targets":["a"],"abortConfig":{"criteriaList":[{"failureType":"ALL","action":"CANCEL","thresholdPercentage":100.5,"minNumberOfExecutedThings":1}]}}`,
-			"Value '100.5' at 'abortConfig.criteriaList.1.member.thresholdPercentage' failed to satisfy constraint: Member must have value less than or equal to 100"},
+		{
+			"double", "PUT", "/jobs/J", `{"targets":["a"],"abortConfig":{"criteriaList":[{"failureType":"ALL","action":"CANCEL","thresholdPercentage":100.5,"minNumberOfExecutedThings":1}]}}`,
+			"Value '100.5' at 'abortConfig.criteriaList.1.member.thresholdPercentage' failed to satisfy constraint: Member must have value less than or equal to 100",
+		},
 		{"required inside", "PUT", "/jobs/J", `{"targets":["a"],"abortConfig":{}}`, "Value null at 'abortConfig.criteriaList'"},
 		{"several", "PUT", "/jobs/J%20", `{"targetSelection":"ONCE"}`, "3 validation errors detected: Value 'J ' at 'jobId'"},
 		{"long values are cut", "GET", "/things/" + strings.Repeat("b", 1000), "", strings.Repeat("b", 100) + "...'"},

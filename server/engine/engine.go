@@ -67,6 +67,9 @@ func New(cfg Config) (*Engine, error) {
 // Ready is closed when the stored fleet has been loaded.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
+// Done is closed when Run has ended.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
 // Input is something that happens to the fleet; R is what it answers. The
 // inputs are the exported struct types of this package.
 type Input[R any] interface {

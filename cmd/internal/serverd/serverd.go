@@ -1,0 +1,92 @@
+// Package serverd is the command musterd: flags, environment and file become
+// a server.Config, and the server runs. muster demo runs it as a child process.
+package serverd
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muster-iot/muster/cmd/internal/cli"
+	"github.com/muster-iot/muster/server"
+	"github.com/muster-iot/muster/server/rules"
+)
+
+// settings are the keys of flags, MUSTER_* variables and the file.
+type settings struct {
+	Data           string        `mapstructure:"data"`
+	HTTP           string        `mapstructure:"http"`
+	MQTT           string        `mapstructure:"mqtt"`
+	Account        string        `mapstructure:"account-id"`
+	Region         string        `mapstructure:"region"`
+	Profile        string        `mapstructure:"profile"`
+	ReconnectGrace time.Duration `mapstructure:"reconnect-grace"`
+	LogLevel       string        `mapstructure:"log-level"`
+	Dev            bool          `mapstructure:"dev"`
+}
+
+// Command returns the command musterd.
+func Command() *cobra.Command {
+	safe := rules.Safe()
+	c := &cobra.Command{
+		Use:   "musterd",
+		Short: "The fleet server: AWS IoT API over HTTP, devices over MQTT",
+		Long: `musterd serves the AWS IoT API and the reserved MQTT topics for a fleet.
+
+Every flag can be set as MUSTER_<FLAG> in the environment (MUSTER_HTTP,
+MUSTER_ACCOUNT_ID) or as a key of the YAML file named by --config; a flag wins over
+the environment, and that over the file. The addresses in use are printed as
+one line of JSON on standard output once the server answers.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := configure(c)
+			if err != nil {
+				return err
+			}
+			s, err := server.New(cfg)
+			if err != nil {
+				return err
+			}
+			return s.Run(c.Context())
+		},
+	}
+	f := c.Flags()
+	f.String("config", "", "YAML file with the same keys as the flags")
+	f.String("data", "muster-data", "folder of everything that must survive a restart")
+	f.String("http", server.DefaultHTTP, "address of the HTTP API, host:port; port 0 picks a free one")
+	f.String("mqtt", server.DefaultMQTT, "address of the MQTT broker, host:port; port 0 picks a free one")
+	f.String("account-id", server.DefaultAccount, "12-digit account id in ARNs")
+	f.String("region", server.DefaultRegion, "region in ARNs where a request names none")
+	f.String("profile", "safe", "rules where AWS is silent or harmful")
+	f.Duration("reconnect-grace", safe.ReconnectGrace, "time for devices to come back after a restart before they count as disconnected")
+	f.String("log-level", "info", "debug, info, warn or error")
+	f.Bool("dev", false, "let everybody in, on loopback addresses only")
+	return c
+}
+
+func configure(c *cobra.Command) (server.Config, error) {
+	var s settings
+	if err := cli.Settings(c, "MUSTER", &s); err != nil {
+		return server.Config{}, err
+	}
+	logger, err := cli.Logger(s.LogLevel)
+	if err != nil {
+		return server.Config{}, err
+	}
+	if s.Profile != "safe" {
+		return server.Config{}, cli.Usagef("profile %q does not exist: the only one yet is safe", s.Profile)
+	}
+	r := rules.Safe()
+	r.ReconnectGrace = s.ReconnectGrace
+	out := json.NewEncoder(c.OutOrStdout())
+	return server.Config{
+		Data: s.Data, HTTP: s.HTTP, MQTT: s.MQTT, Account: s.Account, Region: s.Region,
+		Dev: s.Dev, Rules: &r, Logger: logger,
+		Ready: func(a server.Addresses) {
+			if err := out.Encode(a); err != nil {
+				logger.Warn("cannot print the addresses", "error", err)
+			}
+		},
+	}, nil
+}

@@ -1,0 +1,229 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/muster-iot/muster/firmware/repo"
+	"github.com/muster-iot/muster/internal/durable"
+	"github.com/muster-iot/muster/server/api"
+	"github.com/muster-iot/muster/server/broker"
+	"github.com/muster-iot/muster/server/dispatch"
+	"github.com/muster-iot/muster/server/engine"
+	"github.com/muster-iot/muster/server/rules"
+	"github.com/muster-iot/muster/server/store/pebble"
+)
+
+// Server is the fleet side in one process. Create it with [New], run it once.
+type Server struct {
+	cfg   Config
+	ready atomic.Bool
+}
+
+// New checks a configuration. It binds and opens nothing.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		return nil, errors.New("server needs a logger")
+	}
+	if cfg.Rules == nil {
+		safe := rules.Safe()
+		cfg.Rules = &safe
+	}
+	if cfg.Dev {
+		dev := *cfg.Rules
+		dev.RegisterOnRequest = true
+		cfg.Rules = &dev
+	}
+	return &Server{cfg: cfg}, nil
+}
+
+// parts are what a running server consists of.
+type parts struct {
+	http, mqtt net.Listener
+	store      *pebble.Store
+	engine     *engine.Engine
+	broker     *broker.Broker
+	repo       *repo.Repository
+	web        *http.Server
+}
+
+// Run serves until ctx ends, then drains: HTTP requests finish, connections close, the
+// last batch is committed. Devices are not marked disconnected then: they
+// come back to the next start, and their groups do not churn.
+func (s *Server) Run(ctx context.Context) (err error) {
+	serveCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	p, err := s.open(serveCtx.Done())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+
+	// The engine outlives what feeds it, so that nothing taken is lost.
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	engineDone := make(chan error, 1)
+	go func() { engineDone <- p.engine.Run(engineCtx) }()
+	select {
+	case <-p.engine.Ready():
+	case err := <-engineDone:
+		stopEngine()
+		return err
+	}
+	go func() {
+		// An engine that ends by itself, fenced or broken, ends the server.
+		<-p.engine.Done()
+		stop()
+	}()
+	err = s.serve(serveCtx, stop, p)
+	stop()
+	stopEngine()
+	return errors.Join(err, <-engineDone)
+}
+
+// open binds the ports first, because a busy one is the most likely mistake.
+func (s *Server) open(stopping <-chan struct{}) (_ *parts, err error) {
+	p := &parts{}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.http, err = listen("--http", s.cfg.HTTP); err != nil {
+		return nil, err
+	}
+	if p.mqtt, err = listen("--mqtt", s.cfg.MQTT); err != nil {
+		return nil, err
+	}
+	if err := durable.MkdirAll(s.cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot use data folder %s: %w", s.cfg.Data, err)
+	}
+	if p.store, err = pebble.Open(pebble.Config{Dir: filepath.Join(s.cfg.Data, "store"), Logger: s.cfg.Logger}); err != nil {
+		return nil, err
+	}
+	if p.repo, err = repo.Open(repo.Config{Dir: filepath.Join(s.cfg.Data, "firmware")}); err != nil {
+		return nil, err
+	}
+	return p, s.assemble(p, stopping)
+}
+
+// assemble wires the parts. The gateway is the one cycle: the engine sends
+// through the broker, whose messages come to the engine.
+func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
+	gateway := &gateway{}
+	p.engine, err = engine.New(engine.Config{
+		Store: p.store, Gateway: gateway, Rules: *s.cfg.Rules,
+		Account: s.cfg.Account, Region: s.cfg.Region, Logger: s.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	dispatcher, err := dispatch.New(dispatch.Config{Engine: p.engine, Gateway: gateway, Logger: s.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	p.broker, err = broker.New(broker.Config{
+		Listener: p.mqtt, Handler: handler{dispatcher, stopping}, Authorizer: broker.AllowAll{}, Logger: s.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	gateway.broker = p.broker
+	aws, err := api.New(api.Config{
+		Engine: p.engine, Region: s.cfg.Region, Account: s.cfg.Account,
+		Endpoint: p.mqtt.Addr().String(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	p.web = &http.Server{
+		Handler: s.routes(aws, p.repo.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: nil,
+	}
+	return nil
+}
+
+// routes puts the surfaces side by side: ours have their own prefixes,
+// everything else is the AWS API.
+func (s *Server) routes(aws, firmware http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", aws)
+	mux.Handle("/tuf/", firmware)
+	mux.Handle("/muster/v1/repository/", firmware)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !s.ready.Load() {
+			http.Error(w, "not ready: loading the fleet, or stopping", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	return mux
+}
+
+// serve runs the surfaces until ctx ends; the first that fails stops the others.
+func (s *Server) serve(ctx context.Context, stop func(), p *parts) error {
+	var g errgroup.Group
+	run := func(f func() error) {
+		g.Go(func() error {
+			defer stop()
+			return f()
+		})
+	}
+	run(func() error { return p.broker.Run(ctx) })
+	run(func() error { return p.repo.Run(ctx, s.cfg.Logger) })
+	run(func() error {
+		if err := p.web.Serve(p.http); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("cannot serve HTTP: %w", err)
+		}
+		return nil
+	})
+	run(func() error {
+		<-ctx.Done()
+		s.ready.Store(false)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return p.web.Shutdown(drain)
+	})
+	s.ready.Store(true)
+	if s.cfg.Ready != nil {
+		s.cfg.Ready(Addresses{HTTP: p.http.Addr().String(), MQTT: p.mqtt.Addr().String()})
+	}
+	return g.Wait()
+}
+
+// close releases what was opened; ports that were served are closed already.
+func (p *parts) close() error {
+	for _, l := range []net.Listener{p.http, p.mqtt} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if p.store == nil {
+		return nil
+	}
+	if err := p.store.Close(); err != nil {
+		return fmt.Errorf("cannot close the store: %w", err)
+	}
+	return nil
+}
+
+func listen(flag, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s %s: %w", flag, addr, errors.Unwrap(err))
+	}
+	return l, nil
+}

@@ -147,19 +147,20 @@ func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
 		return err
 	}
 	p.web = &http.Server{
-		Handler: s.routes(aws, p.repo.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: nil,
+		Handler: s.routes(aws, p.repo), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	return nil
 }
 
 // routes puts the surfaces side by side: ours have their own prefixes,
 // everything else is the AWS API.
-func (s *Server) routes(aws, firmware http.Handler) http.Handler {
+func (s *Server) routes(aws http.Handler, firmware *repo.Repository) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", aws)
-	mux.Handle("/tuf/", firmware)
-	mux.Handle("/muster/v1/repository/", firmware)
+	mux.Handle("/tuf/", firmware.Serve())
+	operate := firmware.Operate(s.cfg.Logger)
+	mux.Handle("/muster/v1/repository", operate)
+	mux.Handle("/muster/v1/repository/", operate)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
@@ -210,6 +211,9 @@ func (p *parts) close() error {
 		if l != nil {
 			l.Close()
 		}
+	}
+	if p.repo != nil {
+		p.repo.Close()
 	}
 	if p.store == nil {
 		return nil

@@ -26,7 +26,7 @@ func (r *Repository) Serve() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /tuf/targets/{path...}", r.serveArtifact)
 	mux.HandleFunc("GET /tuf/{name}", r.serveMetadata)
-	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) { notFound(w, req) })
+	mux.HandleFunc("/", notFound)
 	return mux
 }
 

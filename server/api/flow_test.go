@@ -200,7 +200,8 @@ func TestIndexing(t *testing.T) {
 		},
 		{"iot", "POST /indices/search", `{"queryString":"*","queryVersion":"2020-01-01"}`, 400, `InvalidRequestException {"message":"query version \"2020-01-01\" is not 2017-09-30"}`},
 		{"iot", "POST /indices/search", `{"queryString":"*","indexName":"Nope"}`, 404, `ResourceNotFoundException {"message":"index \"Nope\" does not exist"}`},
-		{"iot", "POST /indices/search", `{"queryString":"*"}`, 200, `{"things":[]}`},
+		{"iot", "POST /indices/search", `{"queryString":"*","maxResults":101}`, 400, `InvalidRequestException {"message":"maxResults 101 is more than the 100 things that a search answers at once"}`},
+		{"iot", "POST /indices/search", `{"queryString":"*","maxResults":100}`, 200, `{"things":[]}`},
 		{"iot", "POST /indexing/config", `{"thingIndexingConfiguration":{"thingIndexingMode":"OFF"}}`, 200, `{}`},
 		{"iot", "POST /indices/search", `{"queryString":"*"}`, 404, `ResourceNotFoundException`},
 	})

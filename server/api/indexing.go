@@ -10,8 +10,12 @@ import (
 	"github.com/muster-iot/muster/server/index"
 )
 
-// groupIndex is the name of the index of thing groups.
-const groupIndex = "AWS_ThingGroups"
+const (
+	// groupIndex is the name of the index of thing groups.
+	groupIndex = "AWS_ThingGroups"
+	// maxSearch bounds the things of a page of SearchIndex (AWS IoT reference 1.4).
+	maxSearch int64 = 100
+)
 
 func (o *operations) updateIndexingConfiguration(ctx context.Context, _ restjson.Call, in *iot.UpdateIndexingConfigurationRequest) (*iot.UpdateIndexingConfigurationResponse, error) {
 	var update engine.UpdateIndexing
@@ -166,7 +170,11 @@ func (o *operations) searchIndex(ctx context.Context, call restjson.Call, in *io
 	default:
 		return nil, protocol.Errorf(protocol.NotFound, "index %q does not exist", name)
 	}
-	p, err := page(call, in.NextToken, in.MaxResults)
+	size := or(in.MaxResults, maxSearch)
+	if size > maxSearch {
+		return nil, protocol.Errorf(protocol.InvalidRequest, "maxResults %d is more than the %d things that a search answers at once", size, maxSearch)
+	}
+	p, err := page(call, in.NextToken, &size)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func TestGeneratedCodeIsFresh(t *testing.T) {
 			t.Fatalf("no files like %s: %v", pattern, err)
 		}
 		for _, path := range found {
-			if !recorded[path] {
+			if !recorded[path] && !strings.HasSuffix(path, "_test.go") {
 				t.Errorf("%s is not recorded in gen.sum: run internal/awsgen again", path)
 			}
 		}

@@ -68,6 +68,7 @@ func TestString(t *testing.T) {
 		{"alias", "registry.thingTypeName:Pump", "thingTypeName:Pump"},
 		{"escaped word is quoted", `thingName:Pump\:99`, `thingName:"Pump:99"`},
 		{"wildcard keeps escapes", `thingName:Pump\:\**`, `thingName:Pump\:\**`},
+		{"wildcard behind a minus sign", `\-a* thingName:-5*`, `\-a* AND thingName:\-5*`},
 		{"field keeps escapes", `attributes.a\:b:1`, `attributes.a\:b:1`},
 		{"operator as word", `thingName:"AND" \OR`, `thingName:"AND" AND "OR"`},
 		{"phrase", `"Blue  Whale"`, `"Blue Whale"`},
@@ -122,8 +123,8 @@ func TestNesting(t *testing.T) {
 }
 
 func TestLongChainsNeedNoStack(t *testing.T) {
-	q := mustParse(t, strings.Repeat("a OR b AND c OR ", 100_000)+"d")
-	if q.Terms() != 300_001 {
+	q := mustParse(t, strings.Repeat("a OR b AND c OR -(NOT e) OR ", 100_000)+"d")
+	if q.Terms() != 400_001 {
 		t.Errorf("query has %d terms", q.Terms())
 	}
 	if mustParse(t, q.String()).Terms() != q.Terms() {

@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // keyRecord is the file form of the online key. It is not encrypted: the
@@ -53,5 +54,5 @@ func newOnlineKey(dir *os.Root) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, atomicfile.Write(dir, keyFile, data, 0o600)
+	return key, durable.WriteFile(filepath.Join(dir.Name(), keyFile), data, 0o600)
 }

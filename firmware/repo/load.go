@@ -1,9 +1,7 @@
 package repo
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,7 +97,7 @@ func (r *Repository) loadOnline(s *state) {
 }
 
 func (r *Repository) read(name string) ([]byte, error) {
-	data, err := r.dir.ReadFile(metadataDir + "/" + name)
+	data, err := r.disk.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
@@ -108,8 +106,8 @@ func (r *Repository) read(name string) ([]byte, error) {
 
 // versions lists the stored versions of a role, ascending.
 func (r *Repository) versions(role string) ([]int64, error) {
-	entries, err := fs.ReadDir(r.dir.FS(), metadataDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	entries, err := r.disk.ReadDir(".")
+	if err != nil {
 		return nil, fmt.Errorf("cannot list metadata: %w", err)
 	}
 	var out []int64

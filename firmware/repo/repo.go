@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // Folders and files of a repository.
@@ -42,6 +44,8 @@ type Config struct {
 	// NotBefore is a time known to have passed, such as that of the build:
 	// with a clock below it nothing is signed. Zero is none.
 	NotBefore time.Time
+	// Metadata is used in place of Dir/metadata when it is set.
+	Metadata durable.FS
 	// MaxArtifact bounds an uploaded artifact in bytes; default 4 GiB.
 	MaxArtifact int64
 }
@@ -49,13 +53,16 @@ type Config struct {
 // Repository serves and updates one folder. All methods may be called from
 // any goroutine.
 type Repository struct {
-	dir         *os.Root
+	dir         *os.Root     // artifacts, uploads, key
+	disk        durable.Disk // metadata
 	key         ed25519.PrivateKey
 	notBefore   time.Time
 	maxArtifact int64
 
 	mu    sync.Mutex            // serialises what writes metadata
 	state atomic.Pointer[state] // what is published; replaced whole
+
+	close []func() error
 }
 
 // state is the metadata in force. Before the first publication only zero values.
@@ -76,32 +83,43 @@ func Open(cfg Config) (*Repository, error) {
 	if cfg.MaxArtifact == 0 {
 		cfg.MaxArtifact = 4 << 30
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot create the firmware repository: %w", err)
+	for _, sub := range []string{metadataDir, artifactsDir, incomingDir} {
+		if err := durable.MkdirAll(filepath.Join(cfg.Dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("cannot create the firmware repository: %w", err)
+		}
 	}
 	dir, err := os.OpenRoot(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the firmware repository: %w", err)
 	}
-	r := &Repository{dir: dir, notBefore: cfg.NotBefore, maxArtifact: cfg.MaxArtifact}
-	if err := r.load(); err != nil {
-		dir.Close()
+	r := &Repository{dir: dir, notBefore: cfg.NotBefore, maxArtifact: cfg.MaxArtifact, close: []func() error{dir.Close}}
+	r.disk.FS = cfg.Metadata
+	if err := r.load(filepath.Join(cfg.Dir, metadataDir)); err != nil {
+		_ = r.Close()
 		return nil, fmt.Errorf("cannot open the firmware repository %s: %w", cfg.Dir, err)
 	}
 	return r, nil
 }
 
 // Close releases the folder.
-func (r *Repository) Close() error { return r.dir.Close() }
-
-func (r *Repository) load() (err error) {
-	if err := r.dir.RemoveAll(incomingDir); err != nil {
-		return err
+func (r *Repository) Close() (err error) {
+	for _, c := range r.close {
+		err = errors.Join(err, c())
 	}
-	for _, sub := range []string{metadataDir, artifactsDir, incomingDir} {
-		if err := r.dir.MkdirAll(sub, 0o700); err != nil {
+	return err
+}
+
+func (r *Repository) load(metadataPath string) (err error) {
+	if r.disk.FS == nil {
+		folder, err := durable.OpenOS(metadataPath)
+		if err != nil {
 			return err
 		}
+		r.disk.FS = folder
+		r.close = append(r.close, folder.Close)
+	}
+	if err := r.clearIncoming(); err != nil {
+		return err
 	}
 	if r.key, err = onlineKey(r.dir); err != nil {
 		return err
@@ -111,6 +129,20 @@ func (r *Repository) load() (err error) {
 		return err
 	}
 	r.state.Store(s)
+	return nil
+}
+
+// clearIncoming removes uploads that an earlier run left unfinished.
+func (r *Repository) clearIncoming() error {
+	entries, err := fs.ReadDir(r.dir.FS(), incomingDir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := r.dir.Remove(incomingDir + "/" + e.Name()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
 	"github.com/muster-iot/muster/protocol"
 )
@@ -191,7 +190,7 @@ func metaOf(version int64, file []byte) *metadata.MetaFiles {
 }
 
 func (r *Repository) write(name string, data []byte) error {
-	if err := atomicfile.Write(r.dir, metadataDir+"/"+name, data, 0o644); err != nil {
+	if err := r.disk.WriteFile(name, data, 0o644); err != nil {
 		return fmt.Errorf("cannot publish firmware metadata: %w", err)
 	}
 	return nil
@@ -205,7 +204,7 @@ func (r *Repository) prune() {
 			continue
 		}
 		for _, v := range versions[:len(versions)-keepVersions] {
-			_ = r.dir.Remove(metadataDir + "/" + tuf.FileName(role, v))
+			_ = r.disk.Remove(tuf.FileName(role, v))
 		}
 	}
 }

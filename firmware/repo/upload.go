@@ -10,11 +10,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/muster-iot/muster/firmware"
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
+	"github.com/muster-iot/muster/internal/durable"
 	"github.com/muster-iot/muster/protocol"
 )
 
@@ -159,7 +160,7 @@ func (r *Repository) Store(d firmware.Digest, body io.Reader) (err error) {
 	if err := r.dir.Rename(tmp, artifactName(d)); err != nil {
 		return fmt.Errorf("cannot store artifact %s: %w", d, err)
 	}
-	return atomicfile.SyncDir(r.dir, artifactsDir)
+	return durable.SyncDir(filepath.Join(r.dir.Name(), artifactsDir))
 }
 
 func tooLarge(d firmware.Digest, limit int64) error {

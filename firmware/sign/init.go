@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/muster-iot/muster/firmware"
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
+	"github.com/muster-iot/muster/internal/durable"
 	"github.com/muster-iot/muster/protocol"
 )
 
@@ -119,24 +118,25 @@ func soloRoot(cfg SoloConfig, key, spare Key) ([]byte, error) {
 // writeNew writes the files of a new workspace, and refuses a folder that
 // holds a key: devices may trust it.
 func writeNew(dir string, files []newFile) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot create the firmware workspace: %w", err)
 	}
-	root, err := os.OpenRoot(dir)
+	folder, err := durable.OpenOS(dir)
 	if err != nil {
 		return fmt.Errorf("cannot create the firmware workspace: %w", err)
 	}
-	defer root.Close()
-	if _, err := root.Lstat(keyFile); err == nil {
+	defer folder.Close()
+	if _, err := folder.Stat(keyFile); !errors.Is(err, fs.ErrNotExist) {
 		return protocol.Errorf(protocol.AlreadyExists, "%s already holds a firmware key, which devices may trust; use it, or give another --dir", dir)
 	}
+	disk := durable.Disk{FS: folder}
 	for _, sub := range []string{rootsDir, artifactsDir} {
-		if err := root.MkdirAll(sub, 0o700); err != nil {
+		if err := disk.MkdirAll(sub, 0o700); err != nil {
 			return fmt.Errorf("cannot create the firmware workspace: %w", err)
 		}
 	}
 	for _, f := range files {
-		if err := atomicfile.Write(root, f.name, f.data, f.perm); err != nil {
+		if err := disk.WriteFile(f.name, f.data, f.perm); err != nil {
 			return err
 		}
 	}

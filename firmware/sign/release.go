@@ -3,6 +3,7 @@ package sign
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,6 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/muster-iot/muster/firmware"
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
 	"github.com/muster-iot/muster/firmware/pack"
 	"github.com/muster-iot/muster/protocol"
@@ -116,27 +116,32 @@ func (w *Workspace) packInto(t *firmware.Target, source string) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the artifact: %w", err)
 	}
-	defer w.dir.Remove(tmp) //nolint:errcheck // gone after the rename
 	h := sha256.New()
-	sum, err := pack.Pack(io.MultiWriter(f, h), source)
+	size := &counter{}
+	sum, err := pack.Pack(io.MultiWriter(f, h, size), source)
 	if err == nil {
 		err = f.Sync()
 	}
-	if info, serr := f.Stat(); err == nil && serr == nil {
-		t.Length = info.Size()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	err = errors.Join(err, f.Close())
 	if err != nil {
+		_ = w.dir.Remove(tmp)
 		return err
 	}
 	copy(t.SHA256[:], h.Sum(nil))
+	t.Length = size.n
 	t.Custom.UnpackedSize, t.Custom.MaxFile = sum.Bytes, sum.MaxFile
 	if err := w.dir.Rename(tmp, artifactsDir+"/"+t.SHA256.String()); err != nil {
 		return fmt.Errorf("cannot keep the artifact: %w", err)
 	}
-	return atomicfile.SyncDir(w.dir, artifactsDir)
+	return w.dir.SyncDir(artifactsDir)
+}
+
+// counter counts the bytes written to it.
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
 }
 
 // signTarget adds the target to the list and signs the next version of it.

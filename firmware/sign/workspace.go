@@ -22,8 +22,8 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/muster-iot/muster/firmware"
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
+	"github.com/muster-iot/muster/internal/durable"
 	"github.com/muster-iot/muster/protocol"
 )
 
@@ -47,21 +47,23 @@ type Settings struct {
 // metadata and the packed artifacts. Several programs may use one folder;
 // those that change it take turns.
 type Workspace struct {
-	dir      *os.Root
+	path     string
+	dir      *durable.OS
+	disk     durable.Disk
 	settings Settings
 }
 
 // Open opens the workspace in a folder.
 func Open(dir string) (*Workspace, error) {
-	root, err := os.OpenRoot(dir)
+	folder, err := durable.OpenOS(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, noWorkspace(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", dir, err)
 	}
-	w := &Workspace{dir: root}
-	data, err := root.ReadFile(settingsFile)
+	w := &Workspace{path: dir, dir: folder, disk: durable.Disk{FS: folder}}
+	data, err := folder.ReadFile(settingsFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		err = noWorkspace(dir)
@@ -69,7 +71,7 @@ func Open(dir string) (*Workspace, error) {
 		err = json.Unmarshal(data, &w.settings)
 	}
 	if err != nil {
-		root.Close()
+		folder.Close()
 		return nil, fmt.Errorf("cannot open firmware workspace: %w", err)
 	}
 	return w, nil
@@ -86,7 +88,7 @@ func (w *Workspace) Close() error { return w.dir.Close() }
 func (w *Workspace) Settings() Settings { return w.settings }
 
 // RootPath is the file to ship with devices: the newest root metadata.
-func (w *Workspace) RootPath() string { return filepath.Join(w.dir.Name(), rootFile) }
+func (w *Workspace) RootPath() string { return filepath.Join(w.path, rootFile) }
 
 // Root returns the newest root metadata.
 func (w *Workspace) Root() ([]byte, error) {
@@ -127,7 +129,7 @@ func (w *Workspace) Find(product, version string) (firmware.Target, error) {
 
 // OpenArtifact opens the packed artifact of a target.
 func (w *Workspace) OpenArtifact(t firmware.Target) (io.ReadCloser, error) {
-	f, err := w.dir.Open(artifactsDir + "/" + t.SHA256.String())
+	f, err := w.dir.OpenFile(artifactsDir+"/"+t.SHA256.String(), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the artifact of %s: %w", t.Path, err)
 	}
@@ -191,14 +193,14 @@ func (w *Workspace) load() (*signed, error) {
 		err = tuf.Verify(s.root, metadata.TARGETS, s.targets)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("signed releases in %s are damaged: %w", filepath.Join(w.dir.Name(), targetsFile), err)
+		return nil, fmt.Errorf("signed releases in %s are damaged: %w", filepath.Join(w.path, targetsFile), err)
 	}
 	return s, nil
 }
 
 // key opens the operator's key.
 func (w *Workspace) key(passphrase []byte) (Key, error) {
-	path := filepath.Join(w.dir.Name(), keyFile)
+	path := filepath.Join(w.path, keyFile)
 	data, err := w.dir.ReadFile(keyFile)
 	if err != nil {
 		return Key{}, fmt.Errorf("cannot read the firmware key: %w", err)
@@ -214,5 +216,5 @@ func (w *Workspace) key(passphrase []byte) (Key, error) {
 func soloExpiry(now time.Time) time.Time { return now.UTC().AddDate(10, 0, 0).Truncate(time.Second) }
 
 func (w *Workspace) write(name string, data []byte, perm fs.FileMode) error {
-	return atomicfile.Write(w.dir, name, data, perm)
+	return w.disk.WriteFile(name, data, perm)
 }

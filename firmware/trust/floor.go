@@ -3,13 +3,12 @@ package trust
 import (
 	"encoding/json"
 	"hash/crc32"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // floor is the newest verified signing time, with the keys that were allowed
@@ -39,8 +38,8 @@ func (r floorRecord) sum() uint32 {
 
 // loadFloor reads the stored floor. A missing or damaged one counts as none:
 // the next timestamp raises it again.
-func loadFloor(dir *os.Root) *floor {
-	data, err := dir.ReadFile(floorFile)
+func loadFloor(disk durable.Disk) *floor {
+	data, err := disk.ReadFile(floorFile)
 	if err != nil {
 		return &floor{}
 	}
@@ -51,14 +50,14 @@ func loadFloor(dir *os.Root) *floor {
 	return &floor{issued: rec.Issued.UTC(), keyIDs: rec.KeyIDs}
 }
 
-func storeFloor(dir *os.Root, f *floor) error {
+func storeFloor(disk durable.Disk, f *floor) error {
 	rec := floorRecord{Issued: f.issued, KeyIDs: f.keyIDs}
 	rec.CRC = rec.sum()
 	data, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(dir, floorFile, data, 0o600)
+	return disk.WriteFile(floorFile, data, 0o600)
 }
 
 // timestampKeys returns the sorted key ids of a root's timestamp role.
@@ -75,7 +74,7 @@ func (v *Verifier) bindFloor(root *metadata.RootType) error {
 	}
 	f := &floor{keyIDs: keys}
 	if !old.issued.IsZero() {
-		if err := storeFloor(v.dir, f); err != nil {
+		if err := storeFloor(v.disk, f); err != nil {
 			return err
 		}
 	}
@@ -90,7 +89,7 @@ func (v *Verifier) raiseFloor(issued time.Time) error {
 		return nil
 	}
 	f := &floor{issued: issued, keyIDs: old.keyIDs}
-	if err := storeFloor(v.dir, f); err != nil {
+	if err := storeFloor(v.disk, f); err != nil {
 		return err
 	}
 	v.floor.Store(f)

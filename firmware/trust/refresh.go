@@ -10,7 +10,6 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
 )
 
@@ -98,7 +97,7 @@ func (r *refresh) nextRoot(ctx context.Context) (more bool, err error) {
 	if err := tuf.Guard(func() error { _, err := r.set.UpdateRoot(data); return err }); err != nil {
 		return false, refusalOf(name, err)
 	}
-	if err := atomicfile.Write(r.dir, rootFile, data, 0o600); err != nil {
+	if err := r.disk.WriteFile(rootFile, data, 0o600); err != nil {
 		return false, err
 	}
 	r.root = data
@@ -152,7 +151,7 @@ func (r *refresh) newTimestamp(data []byte) error {
 	if signed.Meta[snapshotFile] == nil {
 		return refuse(ReasonMalformed, "timestamp names no snapshot")
 	}
-	return atomicfile.Write(r.dir, timestampFile, data, 0o600)
+	return r.disk.WriteFile(timestampFile, data, 0o600)
 }
 
 // issued raises the time floor to the signing time of the timestamp in force,
@@ -188,7 +187,7 @@ func (r *refresh) snapshot(ctx context.Context) error {
 	if r.set.Snapshot.Signed.Meta[targetsFile] == nil {
 		return refuse(ReasonMalformed, "snapshot names no targets")
 	}
-	return atomicfile.Write(r.dir, snapshotFile, data, 0o600)
+	return r.disk.WriteFile(snapshotFile, data, 0o600)
 }
 
 func (r *refresh) targetsRole(ctx context.Context) error {
@@ -208,7 +207,7 @@ func (r *refresh) targetsRole(ctx context.Context) error {
 	if err := tuf.Guard(func() error { _, err := r.set.UpdateTargets(data); return err }); err != nil {
 		return refusalOf(metadata.TARGETS, err)
 	}
-	return atomicfile.Write(r.dir, targetsFile, data, 0o600)
+	return r.disk.WriteFile(targetsFile, data, 0o600)
 }
 
 // reference is the time that expiry is judged by.
@@ -229,7 +228,7 @@ func (r *refresh) expired(role string, at time.Time) *Refusal {
 // keep of it what still guards against older metadata, and the repository's
 // file follows. Only a disk that cannot be read is an error.
 func (r *refresh) stored(name string, use func([]byte) error) error {
-	data, err := r.dir.ReadFile(name)
+	data, err := r.disk.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

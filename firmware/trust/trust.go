@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +23,8 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/muster-iot/muster/firmware"
-	"github.com/muster-iot/muster/firmware/internal/atomicfile"
 	"github.com/muster-iot/muster/firmware/internal/tuf"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // ErrNotFound is what a [Fetcher] wraps when the repository does not have a
@@ -47,6 +46,8 @@ type Fetcher interface {
 type Config struct {
 	// Dir keeps the trusted metadata; it is created with mode 0700.
 	Dir string
+	// FS is used in place of Dir when it is set.
+	FS durable.FS
 	// Root is the initial root metadata that came with the device. It is used
 	// only while Dir has none.
 	Root []byte
@@ -66,11 +67,13 @@ type Verifier struct {
 
 	// mu serialises refreshes and owns what follows.
 	mu   sync.Mutex
-	dir  *os.Root
+	disk durable.Disk
 	root []byte // newest trusted root metadata, as stored
 
 	floor   atomic.Pointer[floor]
 	targets atomic.Pointer[metadata.TargetsType] // nil until a refresh succeeds
+
+	close func() error
 }
 
 // Open loads the trusted root of cfg.Dir, or takes and stores cfg.Root when
@@ -80,27 +83,31 @@ func Open(cfg Config) (*Verifier, error) {
 	if cfg.Fetch == nil {
 		return nil, errors.New("trust needs a fetcher")
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot create the trust folder: %w", err)
+	v := &Verifier{fetch: cfg.Fetch, buildTime: cfg.BuildTime.UTC(), close: func() error { return nil }}
+	v.disk.FS = cfg.FS
+	if cfg.FS == nil {
+		if err := durable.MkdirAll(cfg.Dir, 0o700); err != nil {
+			return nil, fmt.Errorf("cannot create the trust folder: %w", err)
+		}
+		dir, err := durable.OpenOS(cfg.Dir)
+		if err != nil {
+			return nil, fmt.Errorf("cannot open the trust folder: %w", err)
+		}
+		v.disk.FS, v.close = dir, dir.Close
 	}
-	dir, err := os.OpenRoot(cfg.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the trust folder: %w", err)
-	}
-	v := &Verifier{fetch: cfg.Fetch, buildTime: cfg.BuildTime.UTC(), dir: dir}
 	if err := v.loadRoot(cfg); err != nil {
-		dir.Close()
+		_ = v.close()
 		return nil, err
 	}
-	v.floor.Store(loadFloor(dir))
+	v.floor.Store(loadFloor(v.disk))
 	return v, nil
 }
 
 // Close releases the folder.
-func (v *Verifier) Close() error { return v.dir.Close() }
+func (v *Verifier) Close() error { return v.close() }
 
 func (v *Verifier) loadRoot(cfg Config) error {
-	data, err := v.dir.ReadFile(rootFile)
+	data, err := v.disk.ReadFile(rootFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return v.firstRoot(cfg)
 	}
@@ -122,7 +129,7 @@ func (v *Verifier) firstRoot(cfg Config) error {
 	if _, err := newSet(cfg.Root); err != nil {
 		return fmt.Errorf("the given firmware root cannot be trusted: %w", err)
 	}
-	if err := atomicfile.Write(v.dir, rootFile, cfg.Root, 0o600); err != nil {
+	if err := v.disk.WriteFile(rootFile, cfg.Root, 0o600); err != nil {
 		return err
 	}
 	v.root = cfg.Root

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	//lint:ignore SA1019 the models are in this module alone, deprecated or not
 	"github.com/aws/aws-sdk-go/aws"
 )
 

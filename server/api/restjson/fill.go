@@ -166,7 +166,7 @@ func (c *checker) timestamp(dst reflect.Value, value any, path string) {
 		return
 	}
 	seconds, err := strconv.ParseFloat(digits(value), 64)
-	if err != nil || math.Abs(seconds) > 1e11 {
+	if err != nil || !(math.Abs(seconds) <= 1e11) { // NaN is not
 		c.add(value, path, "Member must be a timestamp")
 		return
 	}

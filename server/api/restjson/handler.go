@@ -38,7 +38,8 @@ type Config struct {
 	// reach, in the order in which they are searched for its path. None: every
 	// request must be signed.
 	Unsigned []string
-	// Credentials verify signatures. AcceptAny takes any signature instead.
+	// Credentials verify signatures. AcceptAny takes any signature instead, and
+	// what is none counts as unsigned.
 	Credentials Credentials
 	AcceptAny   bool
 	// Region stands in for that of the credential scope; Account is the
@@ -160,13 +161,16 @@ func tooLarge() error {
 }
 
 func (x *exchange) authenticate() error {
+	cfg := &x.handler.cfg
 	signature, err := sigv4.Parse(x.r)
-	if err != nil {
+	if err != nil && !cfg.AcceptAny {
 		return err
 	}
+	if err != nil || signature == nil {
+		return nil // unsigned: the route decides whether that will do
+	}
 	x.signature = signature
-	cfg := &x.handler.cfg
-	if signature == nil || cfg.AcceptAny {
+	if cfg.AcceptAny {
 		return nil
 	}
 	secret, ok, err := cfg.Credentials.Secret(x.r.Context(), signature.AccessKey)

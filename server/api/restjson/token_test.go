@@ -98,3 +98,29 @@ func TestSignatures(t *testing.T) {
 	}
 	wantError(t, send(t, base, "iot", "GET", "/things/T", ""), 403, "UnrecognizedClientException", "does not exist")
 }
+
+func TestOtherAuthorization(t *testing.T) {
+	var s seen
+	for _, row := range []struct {
+		name   string
+		open   bool
+		status int
+	}{{"any is accepted", true, 200}, {"signatures are verified", false, 403}} {
+		t.Run(row.name, func(t *testing.T) {
+			cfg := config(fake(&s))
+			if !row.open {
+				cfg.AcceptAny, cfg.Unsigned, cfg.Credentials = false, nil, oneKey{}
+			}
+			r, _ := http.NewRequest("GET", serve(t, cfg)+"/things", nil)
+			r.SetBasicAuth("x", "x")
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.StatusCode != row.status {
+				t.Errorf("got %d", response.StatusCode)
+			}
+		})
+	}
+}

@@ -91,9 +91,10 @@ type Installer interface {
 	Install(ctx context.Context, t firmware.Target, file string) error
 	// Switch makes the new version the running one.
 	Switch(ctx context.Context, t firmware.Target) error
-	// Check returns nil when the new version is healthy.
+	// Check returns nil when the new version is the one that runs, and healthy.
 	Check(ctx context.Context, t firmware.Target) error
-	// Commit makes the new version stay and collects old ones.
+	// Commit makes the new version stay and collects old ones. It fails when
+	// another one runs.
 	Commit(ctx context.Context, t firmware.Target) error
 	// Rollback makes a release run and removes what the failed target left.
 	// Either may be zero: nothing was installed before; nothing is known of

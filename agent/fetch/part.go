@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/muster-iot/muster/firmware"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // part is a file that grows. What is written is hashed; what an earlier start
@@ -113,7 +114,7 @@ func (p *part) complete() error {
 		err = os.Rename(p.name+".part", p.name)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(p.name))
+		err = durable.SyncDir(filepath.Dir(p.name))
 	}
 	if err == nil {
 		err = ignoreMissing(os.Remove(p.name + ".etag"))
@@ -157,13 +158,4 @@ func (r reader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.Reader.Read(p)
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

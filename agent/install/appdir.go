@@ -16,6 +16,7 @@ import (
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/firmware/pack"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // AppDirConfig makes an [AppDir].
@@ -38,6 +39,11 @@ type AppDirConfig struct {
 	Trial health.Window
 	// Reserve is what has to stay free on the disk, in bytes. Default 50 MB.
 	Reserve int64
+	// FS is the install folder's file system. Default: that of the machine.
+	FS durable.FS
+	// Unpack unpacks an archive into a new folder of FS, all of it durable
+	// when it returns nil. Default: package pack on Dir.
+	Unpack func(archive io.Reader, folder string, limits pack.Limits) error
 	// Run runs commands. Default [Shell].
 	Run Runner
 	// Free measures the disk. Default: the machine's.
@@ -56,7 +62,8 @@ type AppDirConfig struct {
 // A version is unpacked as versions/.incoming-6 and renamed when all of it is
 // on disk; versions/.release-6.json says which signed target it is.
 type AppDir struct {
-	cfg AppDirConfig
+	cfg  AppDirConfig
+	disk durable.Disk
 }
 
 // NewAppDir checks the configuration. It touches nothing.
@@ -82,7 +89,36 @@ func NewAppDir(cfg AppDirConfig) (*AppDir, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &AppDir{cfg: cfg}, nil
+	if cfg.Unpack == nil {
+		cfg.Unpack = func(archive io.Reader, folder string, limits pack.Limits) error {
+			return pack.Unpack(archive, filepath.Join(cfg.Dir, folder), limits)
+		}
+	}
+	return &AppDir{cfg: cfg, disk: durable.Disk{FS: cfg.FS}}, nil
+}
+
+// open makes and opens the install folder when that has not happened yet.
+func (a *AppDir) open() error {
+	if a.disk.FS == nil {
+		if err := durable.MkdirAll(a.cfg.Dir, 0o755); err != nil {
+			return fmt.Errorf("cannot make the install folder of product %s: %w", a.cfg.Product, err)
+		}
+		disk, err := durable.OpenOS(a.cfg.Dir)
+		if err != nil {
+			return fmt.Errorf("cannot open the install folder of product %s: %w", a.cfg.Product, err)
+		}
+		a.disk.FS = disk
+	}
+	// What an earlier process did and did not live to sync must be durable
+	// before anything is done because of it.
+	err := a.disk.MkdirAll(versions, 0o755)
+	if err == nil {
+		err = errors.Join(a.disk.SyncDir(versions), a.disk.SyncDir("."))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot use the install folder of product %s: %w", a.cfg.Product, err)
+	}
+	return nil
 }
 
 // Prepare refuses a target of another format, and fails when download and
@@ -96,8 +132,8 @@ func (a *AppDir) Prepare(_ context.Context, t firmware.Target) error {
 
 // room fails when need bytes would not fit.
 func (a *AppDir) room(need int64) error {
-	if err := os.MkdirAll(a.versions(), 0o755); err != nil {
-		return fmt.Errorf("cannot make the install folder: %w", err)
+	if err := a.open(); err != nil {
+		return err
 	}
 	free, err := a.cfg.Free(a.cfg.Dir)
 	if err != nil {
@@ -115,27 +151,27 @@ func mb(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
 // Install unpacks the staged file beside the running version. The hash is
 // taken of the very bytes that are unpacked.
 func (a *AppDir) Install(ctx context.Context, t firmware.Target, file string) error {
-	if err := a.sweep(); err != nil {
+	if err := a.room(t.Custom.UnpackedSize); err != nil {
 		return err
 	}
-	if err := a.room(t.Custom.UnpackedSize); err != nil {
+	if err := a.sweep(); err != nil {
 		return err
 	}
 	name, err := a.place(t)
 	if err != nil || name == "" {
 		return err
 	}
-	incoming := filepath.Join(a.versions(), incomingPrefix+name)
+	incoming := folder(incomingPrefix + name)
 	if err := a.unpack(ctx, t, file, incoming); err != nil {
-		return err
+		return fmt.Errorf("cannot install version %s: %w", t.Custom.Version, err)
 	}
 	if err := a.saveRelease(name, t); err != nil {
 		return err
 	}
-	if err := os.Rename(incoming, filepath.Join(a.versions(), name)); err != nil {
+	if err := a.disk.Rename(incoming, folder(name)); err != nil {
 		return fmt.Errorf("cannot install version %s: %w", t.Custom.Version, err)
 	}
-	return syncDir(a.versions())
+	return a.disk.SyncDir(versions)
 }
 
 // place returns the folder name that a target is to be unpacked to, or "" when
@@ -146,14 +182,15 @@ func (a *AppDir) place(t firmware.Target) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range names(t) {
-		_, err := os.Lstat(filepath.Join(a.versions(), name))
+	release := update.ReleaseOf(t)
+	for _, name := range names(release) {
+		_, err := a.disk.Stat(folder(name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return name, nil
 		case err != nil:
 			return "", fmt.Errorf("cannot install version %s: %w", t.Custom.Version, err)
-		case !a.holds(name, t.SHA256.String()):
+		case !a.holds(name, release.SHA256):
 			continue
 		case name == running:
 			return "", a.saveRelease(name, t)
@@ -163,59 +200,52 @@ func (a *AppDir) place(t firmware.Target) (string, error) {
 	return "", fmt.Errorf("cannot install version %s: its folder is taken by other bytes", t.Custom.Version)
 }
 
-// names are the folder names that a target may have.
-func names(t firmware.Target) []string {
-	return []string{t.Custom.Version, fmt.Sprintf("%s@%d", t.Custom.Version, t.Custom.Seq)}
-}
-
-// unpack unpacks a file into a new folder while it is hashed.
-func (a *AppDir) unpack(ctx context.Context, t firmware.Target, file, dir string) error {
+// unpack unpacks a file into a new folder. It is hashed before a byte is
+// unpacked and again while it is: others may change the file between the two.
+func (a *AppDir) unpack(ctx context.Context, t firmware.Target, file, into string) error {
 	f, err := os.Open(file)
 	if err != nil {
-		return fmt.Errorf("cannot install version %s: %w", t.Custom.Version, err)
+		return err
 	}
 	defer f.Close()
-	// Hashed before a byte is unpacked, and again while it is: the file may
-	// be changed by others between the two.
 	before, after := sha256.New(), sha256.New()
 	if _, err := io.Copy(before, reader{ctx, f}); err != nil {
-		return fmt.Errorf("cannot install version %s: %w", t.Custom.Version, err)
+		return err
 	}
 	if firmware.Digest(before.Sum(nil)) != t.SHA256 {
-		return fmt.Errorf("cannot install version %s: the staged file is not the signed one", t.Custom.Version)
+		return errors.New("the staged file is not the signed one")
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("cannot install version %s: %w", t.Custom.Version, err)
+		return err
 	}
-	err = pack.Unpack(io.TeeReader(reader{ctx, f}, after), dir, pack.Limits{Bytes: t.Custom.UnpackedSize})
-	if err == nil && firmware.Digest(after.Sum(nil)) != t.SHA256 {
-		err = errors.New("the staged file changed while it was unpacked")
+	archive := io.TeeReader(reader{ctx, f}, after)
+	if err := a.cfg.Unpack(archive, into, pack.Limits{Bytes: t.Custom.UnpackedSize}); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("cannot install version %s: %w", t.Custom.Version, err)
+	if firmware.Digest(after.Sum(nil)) != t.SHA256 {
+		return errors.New("the staged file changed while it was unpacked")
 	}
 	return nil
 }
 
 // Switch makes the new version the current one and restarts the application.
 func (a *AppDir) Switch(ctx context.Context, t firmware.Target) error {
-	name, err := a.find(t.SHA256.String(), names(t)...)
+	if err := a.open(); err != nil {
+		return err
+	}
+	name, err := a.find(update.ReleaseOf(t))
 	if err != nil {
 		return err
 	}
 	running, err := a.link(currentLink)
+	if err == nil && running != "" && running != name {
+		err = a.point(previousLink, running)
+	}
+	if err == nil && running != name {
+		err = a.point(currentLink, name)
+	}
 	if err != nil {
 		return err
-	}
-	if running != name {
-		if running != "" {
-			if err := a.point(previousLink, running); err != nil {
-				return err
-			}
-		}
-		if err := a.point(currentLink, name); err != nil {
-			return err
-		}
 	}
 	return a.restart(ctx, t.Custom.Version)
 }
@@ -243,6 +273,9 @@ func (a *AppDir) env(version string) []string {
 
 // Check asks the health command until it is content or the trial is over.
 func (a *AppDir) Check(ctx context.Context, t firmware.Target) error {
+	if err := a.runs(t); err != nil {
+		return err
+	}
 	if a.cfg.Health == "" {
 		return ctx.Err()
 	}
@@ -263,10 +296,25 @@ func (a *AppDir) Check(ctx context.Context, t firmware.Target) error {
 	}, w)
 }
 
+// runs fails unless the target is the current version.
+func (a *AppDir) runs(t firmware.Target) error {
+	if err := a.open(); err != nil {
+		return err
+	}
+	name, err := a.link(currentLink)
+	if err == nil && !a.holds(name, t.SHA256.String()) {
+		err = fmt.Errorf("version %s of product %s is not the current one: that is %q", t.Custom.Version, a.cfg.Product, name)
+	}
+	return err
+}
+
 // Commit removes all versions but the current and the previous one. What
 // cannot be removed is left: it costs room, not the update.
-func (a *AppDir) Commit(_ context.Context, _ firmware.Target) error {
-	if err := a.collect(); err != nil {
+func (a *AppDir) Commit(_ context.Context, t firmware.Target) error {
+	if err := a.runs(t); err != nil {
+		return err
+	}
+	if err := errors.Join(a.sweep(), a.collect()); err != nil {
 		a.cfg.Logger.Warn("cannot remove old versions", "product", a.cfg.Product, "err", err)
 	}
 	return nil
@@ -274,26 +322,29 @@ func (a *AppDir) Commit(_ context.Context, _ firmware.Target) error {
 
 // Rollback makes a release current again, restarts the application when
 // another one may have been started, and removes the failed version.
-func (a *AppDir) Rollback(ctx context.Context, to update.Release, bad firmware.Target) error {
-	if err := a.sweep(); err != nil {
+func (a *AppDir) Rollback(ctx context.Context, to update.Release, failed firmware.Target) error {
+	if err := a.open(); err != nil {
 		return err
 	}
-	// The failed version's folder stays until the old one runs again: it is
-	// what tells, after another power cut, that a restart may be due.
-	badName, _ := a.find(bad.SHA256.String(), names(bad)...)
 	name, err := a.back(to)
 	if err != nil {
 		return err
 	}
-	if badName != "" && badName != name || bad.Path == "" {
+	// The failed version's folder stays until the old one runs again: it
+	// tells, after another power cut, that a restart may be due.
+	bad := ""
+	if failed.Path != "" {
+		bad, _ = a.find(update.ReleaseOf(failed)) // none: it was not unpacked
+	}
+	if failed.Path == "" || bad != "" && bad != name {
 		if err := a.restart(ctx, to.Version); err != nil {
 			return err
 		}
 	}
-	if badName == "" || badName == name {
-		return nil
+	if bad != "" && bad != name {
+		err = a.discard(bad)
 	}
-	return a.discard(badName)
+	return errors.Join(err, a.sweep())
 }
 
 // back points current at a release and returns its folder name: "" for the
@@ -309,7 +360,7 @@ func (a *AppDir) back(to update.Release) (string, error) {
 		}
 		return "", err
 	}
-	name, err := a.find(to.SHA256, to.Version, fmt.Sprintf("%s@%d", to.Version, to.Seq))
+	name, err := a.find(to)
 	if err != nil || name == running {
 		return name, err
 	}
@@ -318,6 +369,9 @@ func (a *AppDir) back(to update.Release) (string, error) {
 
 // Current returns what is installed, for a device that has no record of it.
 func (a *AppDir) Current() (update.Release, error) {
+	if err := a.open(); err != nil {
+		return update.Release{}, err
+	}
 	name, err := a.link(currentLink)
 	if err != nil || name == "" {
 		return update.Release{}, err

@@ -7,17 +7,16 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 
-	"github.com/muster-iot/muster/agent/journal"
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/firmware"
 )
 
 // Names in an install folder.
 const (
+	versions       = "versions"
 	currentLink    = "current"
 	previousLink   = "previous"
 	incomingPrefix = ".incoming-"
@@ -25,57 +24,52 @@ const (
 	releasePrefix  = ".release-"
 )
 
-func (a *AppDir) versions() string { return filepath.Join(a.cfg.Dir, "versions") }
+// folder returns the name of a version's folder.
+func folder(name string) string { return path.Join(versions, name) }
 
-// link returns the folder name that a symlink names; "" when there is none.
+// link returns the version folder that a symlink names; "" when there is none.
 func (a *AppDir) link(which string) (string, error) {
-	target, err := os.Readlink(filepath.Join(a.cfg.Dir, which))
+	target, err := a.disk.Readlink(which)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("%s of product %s is not a symlink to a version: %w", which, a.cfg.Product, err)
 	}
-	return filepath.Base(target), nil
+	return path.Base(target), nil
 }
 
 // point replaces a symlink in one rename, durably.
 func (a *AppDir) point(which, name string) error {
-	link := filepath.Join(a.cfg.Dir, which)
-	tmp := filepath.Join(a.cfg.Dir, "."+which+".tmp")
-	err := os.Remove(tmp)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = os.Symlink(filepath.Join("versions", name), tmp)
-	}
-	if err == nil {
-		err = os.Rename(tmp, link)
-	}
-	if err == nil {
-		err = syncDir(a.cfg.Dir)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot point %s of product %s at version folder %s: %w", which, a.cfg.Product, name, err)
+	if err := a.disk.SwapSymlink(folder(name), which); err != nil {
+		return fmt.Errorf("cannot switch product %s to version folder %s: %w", a.cfg.Product, name, err)
 	}
 	return nil
 }
 
 func (a *AppDir) unlink(which string) error {
-	if err := os.Remove(filepath.Join(a.cfg.Dir, which)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := ignoreMissing(a.disk.Remove(which))
+	if err == nil {
+		err = a.disk.SyncDir(".")
+	}
+	if err != nil {
 		return fmt.Errorf("cannot remove %s of product %s: %w", which, a.cfg.Product, err)
 	}
-	return syncDir(a.cfg.Dir)
+	return nil
 }
+
+func recordOf(name string) string { return folder(releasePrefix + name + ".json") }
 
 // release reads which target a version folder is.
 func (a *AppDir) release(name string) (r update.Release, ok bool) {
-	data, err := os.ReadFile(filepath.Join(a.versions(), releasePrefix+name+".json"))
+	data, err := a.disk.ReadFile(recordOf(name))
 	return r, err == nil && json.Unmarshal(data, &r) == nil && r.Version != ""
 }
 
 func (a *AppDir) saveRelease(name string, t firmware.Target) error {
 	data, err := json.Marshal(update.ReleaseOf(t))
 	if err == nil {
-		err = journal.OS{}.WriteFile(filepath.Join(a.versions(), releasePrefix+name+".json"), data, 0o644)
+		err = a.disk.WriteFile(recordOf(name), data, 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot record version %s: %w", t.Custom.Version, err)
@@ -84,38 +78,44 @@ func (a *AppDir) saveRelease(name string, t firmware.Target) error {
 }
 
 // holds reports whether a version folder is a certain target. A folder that
-// was not made here has no record and only its name to go by.
+// was not made here has no record and is none.
 func (a *AppDir) holds(name, sha256 string) bool {
 	r, ok := a.release(name)
 	return ok && r.SHA256 == sha256
 }
 
+// names are the folder names that a release may have: its version, or, when
+// that is taken by other bytes, its version and counter.
+func names(r update.Release) []string {
+	return []string{r.Version, fmt.Sprintf("%s@%d", r.Version, r.Seq)}
+}
+
 // find returns the folder of a release: by what is recorded for it, or by its
 // name alone when the release has no known hash.
-func (a *AppDir) find(sha256 string, names ...string) (string, error) {
-	for _, name := range names {
-		if info, err := os.Stat(filepath.Join(a.versions(), name)); name == "" || err != nil || !info.IsDir() {
+func (a *AppDir) find(r update.Release) (string, error) {
+	for _, name := range names(r) {
+		if info, err := a.disk.Stat(folder(name)); r.Version == "" || err != nil || !info.IsDir() {
 			continue
 		}
-		if sha256 == "" || a.holds(name, sha256) {
+		if r.SHA256 == "" || a.holds(name, r.SHA256) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("version %s of product %s is not in %s", names[0], a.cfg.Product, a.versions())
+	return "", fmt.Errorf("version %s of product %s is not in %s/%s", r.Version, a.cfg.Product, a.cfg.Dir, versions)
 }
 
 // discard removes a version: out of sight in one rename, then bit by bit.
 func (a *AppDir) discard(name string) error {
-	trash := filepath.Join(a.versions(), trashPrefix+name)
-	err := os.RemoveAll(trash)
+	trash := folder(trashPrefix + name)
+	err := a.disk.RemoveAll(trash)
 	if err == nil {
-		err = os.Rename(filepath.Join(a.versions(), name), trash)
+		err = a.disk.Rename(folder(name), trash)
 	}
 	if err == nil {
-		err = syncDir(a.versions())
+		err = a.disk.SyncDir(versions)
 	}
 	if err == nil {
-		err = errors.Join(os.RemoveAll(trash), ignoreMissing(os.Remove(filepath.Join(a.versions(), releasePrefix+name+".json"))))
+		err = errors.Join(a.disk.RemoveAll(trash), ignoreMissing(a.disk.Remove(recordOf(name))))
 	}
 	if err != nil {
 		return fmt.Errorf("cannot remove version folder %s of product %s: %w", name, a.cfg.Product, err)
@@ -125,13 +125,10 @@ func (a *AppDir) discard(name string) error {
 
 // sweep removes what an interrupted install or removal left.
 func (a *AppDir) sweep() error {
-	entries, err := os.ReadDir(a.versions())
-	if errors.Is(err, fs.ErrNotExist) {
-		err = os.MkdirAll(a.versions(), 0o755)
-	}
+	entries, err := a.disk.ReadDir(versions)
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), incomingPrefix) || strings.HasPrefix(e.Name(), trashPrefix) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(a.versions(), e.Name())))
+			err = errors.Join(err, a.disk.RemoveAll(folder(e.Name())))
 		}
 	}
 	if err != nil {
@@ -144,13 +141,13 @@ func (a *AppDir) sweep() error {
 func (a *AppDir) collect() error {
 	current, err1 := a.link(currentLink)
 	previous, err2 := a.link(previousLink)
-	entries, err3 := os.ReadDir(a.versions())
+	entries, err3 := a.disk.ReadDir(versions)
 	err := errors.Join(err1, err2, err3)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.IsDir() && e.Name() != current && e.Name() != previous {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && e.Name() != current && e.Name() != previous {
 			err = errors.Join(err, a.discard(e.Name()))
 		}
 	}
@@ -163,8 +160,6 @@ func ignoreMissing(err error) error {
 	}
 	return err
 }
-
-func syncDir(dir string) error { return journal.SyncDir(dir) }
 
 // reader ends with its context.
 type reader struct {

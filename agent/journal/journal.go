@@ -10,19 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/internal/durable"
 )
-
-// FS is the disk under a journal. It must be safe to lose power during WriteFile.
-type FS interface {
-	// ReadFile returns a file's content, or an error that is [fs.ErrNotExist].
-	ReadFile(name string) ([]byte, error)
-	// WriteFile replaces a file: after a crash it holds the old or the new
-	// content, and the new one once WriteFile has returned.
-	WriteFile(name string, data []byte, perm fs.FileMode) error
-}
 
 // The names of the two files.
 const (
@@ -31,22 +22,18 @@ const (
 )
 
 // Journal keeps the records of one device. It is used by one goroutine.
-type Journal struct {
-	fs               FS
-	state, committed string
-}
+type Journal struct{ disk durable.Disk }
 
-// New returns the journal in a folder, which must exist.
-func New(disk FS, dir string) *Journal {
-	return &Journal{fs: disk, state: filepath.Join(dir, StateFile), committed: filepath.Join(dir, CommittedFile)}
-}
+// New returns the journal in the root of a file system: [durable.OpenOS] of
+// the state folder on a real device.
+func New(disk durable.FS) *Journal { return &Journal{durable.Disk{FS: disk}} }
 
 // State returns the machine's state: the zero State when none was ever
-// written, and the phase [update.Unreadable] with an error that is
-// [ErrCorrupt] when what is there cannot be trusted.
+// written, and the phase [update.Unreadable] with an error when what is there
+// cannot be read or is [ErrCorrupt].
 func (j *Journal) State() (update.State, error) {
 	var s update.State
-	err := j.load(j.state, &s)
+	err := j.load(StateFile, &s)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return update.State{}, nil
@@ -54,35 +41,42 @@ func (j *Journal) State() (update.State, error) {
 		err = fmt.Errorf("%w: state of schema %d, this agent knows %d", ErrCorrupt, s.Schema, update.Schema)
 	}
 	if err != nil {
-		return update.State{Phase: update.Unreadable}, fmt.Errorf("cannot read %s: %w", j.state, err)
+		return update.State{Phase: update.Unreadable}, fmt.Errorf("cannot read %s: %w", StateFile, err)
 	}
 	return s, nil
 }
 
 // SaveState writes the machine's state.
-func (j *Journal) SaveState(s update.State) error { return j.save(j.state, s) }
+func (j *Journal) SaveState(s update.State) error { return j.save(StateFile, s) }
 
 // Committed returns what each product runs; empty when none was ever committed.
-// The error is [ErrCorrupt] when what is there cannot be trusted.
+// An error, such as [ErrCorrupt], comes with an empty map.
 func (j *Journal) Committed() (map[string]update.Release, error) {
-	committed := map[string]update.Release{}
-	err := j.load(j.committed, &committed)
+	var committed map[string]update.Release
+	err := j.load(CommittedFile, &committed)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return map[string]update.Release{}, nil
 	case err != nil:
-		return map[string]update.Release{}, fmt.Errorf("cannot read %s: %w", j.committed, err)
+		return map[string]update.Release{}, fmt.Errorf("cannot read %s: %w", CommittedFile, err)
+	case committed == nil:
+		committed = map[string]update.Release{}
 	}
 	return committed, nil
 }
 
 // SaveCommitted writes what each product runs.
 func (j *Journal) SaveCommitted(committed map[string]update.Release) error {
-	return j.save(j.committed, committed)
+	return j.save(CommittedFile, committed)
 }
 
 func (j *Journal) load(name string, into any) error {
-	data, err := j.fs.ReadFile(name)
+	// What an earlier process wrote and did not live to sync must be durable
+	// before anything is done because of it.
+	if err := j.disk.SyncDir("."); err != nil {
+		return err
+	}
+	data, err := j.disk.ReadFile(name)
 	if err != nil {
 		return err
 	}
@@ -94,5 +88,5 @@ func (j *Journal) save(name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode %s: %w", name, err)
 	}
-	return j.fs.WriteFile(name, data, 0o600)
+	return j.disk.WriteFile(name, data, 0o600)
 }

@@ -106,6 +106,8 @@ func boot(now time.Time, s State, r row) (State, []Effect) {
 		return s, nil
 	case next == Reporting, next == Chosen:
 		return s, nil // greeted again at connect
+	case next == Committing:
+		return s, []Effect{{Kind: r.work}} // written already, and past the point of no return
 	case next == Trial && s.Tries >= MaxTries:
 		s.Outcome = failure("the new version did not become healthy in " + tries(s.Tries) + " starts")
 		s.Tries, next = 0, RollingBack
@@ -349,6 +351,12 @@ func afterClean(s State) Phase {
 // unsaved handles a state that could not be written: an update that has
 // touched nothing fails, one that has is undone, everything else goes on.
 func unsaved(now time.Time, s State, r row, e Event) (State, []Effect) {
+	if r.phase == Committing {
+		// Perhaps it was written and perhaps not: both agree with a new version
+		// that stays and is looked at again.
+		s.Phase = r.unsaved
+		return s, []Effect{{Kind: Check, After: CommitRetry}}
+	}
 	if r.unsaved != "" {
 		s.Outcome, s.Tries = failure("cannot write the agent's state: "+e.Reason), 0
 		return enter(now, s, r.unsaved)

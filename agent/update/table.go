@@ -91,7 +91,7 @@ var table = []row{
 		phase: Trial, work: Check, done: Committing, refused: RollingBack, failed: RollingBack,
 		canceled: RollingBack, unsaved: RollingBack, resume: Trial, progress: true,
 	},
-	{phase: Committing, work: Commit, done: Reporting, failed: Committing, unsaved: RollingBack, resume: Committing},
+	{phase: Committing, work: Commit, done: Reporting, failed: Committing, unsaved: Trial, resume: Committing},
 	{phase: Reporting, resume: Reporting},
 	{phase: RollingBack, work: Rollback, done: RolledBack, refused: RollingBack, failed: RollingBack, resume: RollingBack},
 	{phase: RolledBack, work: Clean, done: Reporting, refused: Reporting, failed: Reporting, resume: RolledBack},

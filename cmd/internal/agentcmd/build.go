@@ -20,11 +20,12 @@ import (
 	"github.com/muster-iot/muster/agent/verify"
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/firmware/trust"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // build puts the agent's real parts together. closing releases them.
-func build(cfg Config, logger *slog.Logger) (a *agent.Agent, closing func(), err error) {
-	if err := os.MkdirAll(cfg.State, 0o700); err != nil {
+func build(cfg Config, logger *slog.Logger) (_ *agent.Agent, closing func(), err error) {
+	if err := durable.MkdirAll(cfg.State, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("cannot make the state folder: %w", err)
 	}
 	unlock, err := lock(filepath.Join(cfg.State, "lock"))
@@ -32,14 +33,14 @@ func build(cfg Config, logger *slog.Logger) (a *agent.Agent, closing func(), err
 		return nil, nil, fmt.Errorf("cannot use the state folder %s: %w", cfg.State, err)
 	}
 	closers := []func() error{unlock}
-	closing = func() {
+	closeAll := func() {
 		for _, c := range closers {
 			_ = c()
 		}
 	}
 	defer func() {
 		if err != nil {
-			closing()
+			closeAll()
 		}
 	}()
 	installers, names, err := installers(cfg, logger)
@@ -59,10 +60,15 @@ func build(cfg Config, logger *slog.Logger) (a *agent.Agent, closing func(), err
 		return nil, nil, err
 	}
 	closers = append(closers, verifier.Close)
-	a, err = agent.New(agent.Config{
+	disk, err := durable.OpenOS(cfg.State)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot use the state folder: %w", err)
+	}
+	closers = append(closers, disk.Close)
+	a, err := agent.New(agent.Config{
 		Thing:      cfg.Thing,
 		Transport:  transport,
-		Journal:    journal.New(journal.OS{}, cfg.State),
+		Journal:    journal.New(disk),
 		Fetcher:    fetcher,
 		Installers: installers,
 		Primary:    names[0],
@@ -76,7 +82,7 @@ func build(cfg Config, logger *slog.Logger) (a *agent.Agent, closing func(), err
 		Register: cfg.Register,
 		Logger:   logger,
 	})
-	return a, closing, err
+	return a, closeAll, err
 }
 
 func installers(cfg Config, logger *slog.Logger) (map[string]agent.Installer, []string, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/muster-iot/muster/agent/journal"
 	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/internal/durable"
 )
 
 // status is what the journal says.
@@ -57,12 +58,13 @@ func statusCommand() *cobra.Command {
 }
 
 func readStatus(dir string) (status, error) {
-	if _, err := os.Stat(dir); err != nil {
+	disk, err := durable.OpenOS(dir)
+	if err != nil {
 		return status{}, fmt.Errorf("cannot read the agent's state: %w", err)
 	}
-	j := journal.New(journal.OS{}, dir)
+	defer disk.Close()
+	j := journal.New(disk)
 	var s status
-	var err error
 	if s.Update, err = j.State(); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}

@@ -2,7 +2,6 @@ package group
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 	"strings"
 
@@ -106,16 +105,16 @@ func (m *Matcher) Apply(c index.Change) []Membership {
 		e.holds = m.round
 	}
 	var changed []Membership
-	for e := range m.candidates(c) {
+	m.candidates(c, func(e *entry) {
 		if e.evaluated == m.round {
-			continue
+			return
 		}
 		e.evaluated = m.round
 		matches, member := e.query.Match(c.New), e.holds == m.round
 		if matches != member {
 			changed = append(changed, Membership{Thing: c.Thing, Group: e.name, Joined: matches})
 		}
-	}
+	})
 	slices.SortFunc(changed, func(a, b Membership) int { return cmp.Compare(a.Group, b.Group) })
 	for _, ms := range changed {
 		m.record(m.groups[ms.Group], ms)
@@ -123,17 +122,14 @@ func (m *Matcher) Apply(c index.Change) []Membership {
 	return changed
 }
 
-// candidates yields the groups whose query a change may flip, some repeatedly.
-func (m *Matcher) candidates(c index.Change) iter.Seq[*entry] {
+// candidates visits the groups whose query a change may flip, some repeatedly.
+func (m *Matcher) candidates(c index.Change, visit func(*entry)) {
 	if c.Old != nil {
-		return m.triggers.of(c.Fields)
+		m.triggers.each(c.Fields, visit)
+		return
 	}
-	return func(yield func(*entry) bool) {
-		for _, e := range m.groups {
-			if !yield(e) {
-				return
-			}
-		}
+	for _, e := range m.groups {
+		visit(e)
 	}
 }
 

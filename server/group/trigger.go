@@ -1,7 +1,6 @@
 package group
 
 import (
-	"iter"
 	"strings"
 
 	"github.com/muster-iot/muster/server/query"
@@ -52,42 +51,25 @@ func removeFrom(table map[string]set, keys []string, e *entry) {
 	}
 }
 
-// of yields the groups that one of the changed fields may flip: those whose
+// each visits the groups that one of the changed fields may flip: those whose
 // query mentions it, asks for the existence of a path above it, or asks
-// without a field. A group may be yielded more than once.
-func (t *triggers) of(fields []string) iter.Seq[*entry] {
-	return func(yield func(*entry) bool) {
-		for s := range t.sets(fields) {
-			for e := range s {
-				if !yield(e) {
-					return
-				}
-			}
+// without a field. A group may be visited more than once.
+func (t *triggers) each(fields []string, visit func(*entry)) {
+	searched := false
+	for _, field := range fields {
+		searched = searched || query.InFieldless(field)
+		t.exact[field].each(visit)
+		for i := strings.LastIndexByte(field, '.'); i >= 0; i = strings.LastIndexByte(field[:i], '.') {
+			t.below[field[:i]].each(visit)
 		}
+	}
+	if searched {
+		t.fieldless.each(visit)
 	}
 }
 
-func (t *triggers) sets(fields []string) iter.Seq[set] {
-	return func(yield func(set) bool) {
-		searched := false
-		for _, field := range fields {
-			searched = searched || query.InFieldless(field)
-			if !yield(t.exact[field]) || !t.above(field, yield) {
-				return
-			}
-		}
-		if searched {
-			yield(t.fieldless)
-		}
+func (s set) each(visit func(*entry)) {
+	for e := range s {
+		visit(e)
 	}
-}
-
-// above yields the sets of all paths above the field.
-func (t *triggers) above(field string, yield func(set) bool) bool {
-	for i := strings.LastIndexByte(field, '.'); i >= 0; i = strings.LastIndexByte(field[:i], '.') {
-		if !yield(t.below[field[:i]]) {
-			return false
-		}
-	}
-	return true
 }

@@ -72,13 +72,13 @@ func containsRun(words, run []string) bool {
 
 // The runes that stand for wildcards in a pattern; no text holds them.
 const (
-	anyRun rune = -1 - iota // *
-	anyOne                  // ?
+	AnyRun rune = -1 - iota // *, any run of characters, also none
+	AnyOne                  // ?, exactly one character
 )
 
 // Wildcard is the condition of a word with * or ? in it.
 type Wildcard struct {
-	pattern []rune // as written, wildcards as anyRun and anyOne
+	pattern []rune // as written, wildcards as AnyRun and AnyOne
 	lower   []rune
 	prefix  string // lower case; set when the pattern is plain text and one final *
 }
@@ -94,11 +94,15 @@ func newWildcard(pattern []rune) *Wildcard {
 		}
 		c.lower[i] = unicode.ToLower(r)
 	}
-	if last := len(pattern) - 1; wild == 1 && last > 0 && pattern[last] == anyRun {
+	if last := len(pattern) - 1; wild == 1 && last > 0 && pattern[last] == AnyRun {
 		c.prefix = string(c.lower[:last])
 	}
 	return c
 }
+
+// Pattern returns the word as written, with AnyRun and AnyOne for its
+// wildcards. The caller owns the slice.
+func (c *Wildcard) Pattern() []rune { return slices.Clone(c.pattern) }
 
 // leading reports whether the pattern begins with a wildcard.
 func (c *Wildcard) leading() bool { return c.pattern[0] < 0 }
@@ -120,10 +124,10 @@ func (c *Wildcard) fits(word string) bool {
 	for word != "" {
 		r, size := utf8.DecodeRuneInString(word)
 		switch {
-		case at < len(c.lower) && c.lower[at] == anyRun:
+		case at < len(c.lower) && c.lower[at] == AnyRun:
 			star, resume = at, word
 			at++
-		case at < len(c.lower) && (c.lower[at] == r || c.lower[at] == anyOne):
+		case at < len(c.lower) && (c.lower[at] == r || c.lower[at] == AnyOne):
 			at++
 			word = word[size:]
 		case star >= 0:
@@ -134,7 +138,7 @@ func (c *Wildcard) fits(word string) bool {
 			return false
 		}
 	}
-	for at < len(c.lower) && c.lower[at] == anyRun {
+	for at < len(c.lower) && c.lower[at] == AnyRun {
 		at++
 	}
 	return at == len(c.lower)

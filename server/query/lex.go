@@ -147,9 +147,9 @@ func lexWord(l *lexer) stateFn {
 			l.pos++
 			escaped = true
 		case '*':
-			r, wild = anyRun, true
+			r, wild = AnyRun, true
 		case '?':
-			r, wild = anyOne, true
+			r, wild = AnyOne, true
 		}
 		word = append(word, r)
 	}

@@ -196,7 +196,7 @@ func (p *parser) wordTerm(field string, tok token) (Node, error) {
 	if tok.pattern == nil {
 		return &Term{Field: field, Cond: newWords(strings.Fields(tok.text))}, nil
 	}
-	if len(tok.pattern) == 1 && tok.pattern[0] == anyRun {
+	if len(tok.pattern) == 1 && tok.pattern[0] == AnyRun {
 		if field == "" {
 			return &Everything{}, nil
 		}
@@ -213,9 +213,9 @@ func checkPattern(tok token) error {
 	stars, marks := 0, 0
 	for _, r := range tok.pattern {
 		switch {
-		case r == anyRun:
+		case r == AnyRun:
 			stars++
-		case r == anyOne:
+		case r == AnyOne:
 			marks++
 		case unicode.IsSpace(r):
 			return syntaxError(tok.column, fmt.Sprintf("found whitespace and a wildcard in the word %s, want a wildcard within one word", tok.found()))
@@ -268,7 +268,7 @@ func (p *parser) rangeTerm(field string) (Node, error) {
 // bound = "*" | word | phrase
 func (p *parser) bound() (Bound, error) {
 	tok := p.tok
-	lone := len(tok.pattern) == 1 && tok.pattern[0] == anyRun
+	lone := len(tok.pattern) == 1 && tok.pattern[0] == AnyRun
 	if tok.kind != kindWord && tok.kind != kindPhrase || tok.pattern != nil && !lone {
 		return Bound{}, p.unexpected("a bound: a number, a word, a quoted text or * alone")
 	}

@@ -64,9 +64,9 @@ func (c *Words) print(p *printer, fieldless bool) {
 func (c *Wildcard) print(p *printer, _ bool) {
 	for i, r := range c.pattern {
 		switch {
-		case r == anyRun:
+		case r == AnyRun:
 			p.WriteByte('*')
-		case r == anyOne:
+		case r == AnyOne:
 			p.WriteByte('?')
 		case i == 0 && r == '-' || needsEscape(r):
 			p.WriteByte('\\')

@@ -105,7 +105,7 @@ type Handler interface {
 	// Publish is called for every accepted publish of a device. The PUBACK is
 	// sent when it has returned nil. When handled is true the message is not
 	// passed on to subscribers. An error ends the connection without PUBACK.
-	// The payload is the callee's to keep.
+	// The payload may be kept but must not be changed.
 	Publish(ctx context.Context, c Client, topic string, payload []byte) (handled bool, err error)
 }
 

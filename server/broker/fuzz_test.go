@@ -43,11 +43,19 @@ func FuzzPackets(f *testing.F) {
 		hello, publish, subscribe, bye,
 		hello[:len(hello)-3], publish[:5], subscribe[:6],
 		append(append([]byte{}, subscribe...), publish...),
-		{0x82, 6, 0, 1, 0, 0, 1, 'a'},                                      // kills mochi 2.7.9
-		{0xa2, 5, 0, 1, 0, 0, 1},                                           // UNSUBSCRIBE, cut
-		{0x40, 2, 0, 1}, {0x50, 2, 0, 1}, {0x62, 2, 0, 1}, {0x70, 2, 0, 1}, // acknowledgements
-		{0xc0, 0}, {0xf0, 2, 0x18, 0}, {0xe0, 2, 4, 0}, {0x00, 0}, {0x20, 2, 0, 0},
-		{0x30, 0xff, 0xff, 0xff, 0x7f}, {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
+		{0x82, 6, 0, 1, 0, 0, 1, 'a'}, // kills mochi 2.7.9
+		{0xa2, 5, 0, 1, 0, 0, 1},      // UNSUBSCRIBE, cut
+		{0x40, 2, 0, 1},
+		{0x50, 2, 0, 1},
+		{0x62, 2, 0, 1},
+		{0x70, 2, 0, 1}, // acknowledgements
+		{0xc0, 0},
+		{0xf0, 2, 0x18, 0},
+		{0xe0, 2, 4, 0},
+		{0x00, 0},
+		{0x20, 2, 0, 0},
+		{0x30, 0xff, 0xff, 0xff, 0x7f},
+		{0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
 	} {
 		for _, version := range []byte{0, 4, 5} {
 			f.Add(version, seed)

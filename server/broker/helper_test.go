@@ -35,6 +35,7 @@ type record struct {
 type recorder struct {
 	onConnect func(broker.Client) error
 	onPublish func(c broker.Client, topic string, payload []byte) (bool, error)
+	onEnd     func(broker.Client)
 
 	mu      sync.Mutex
 	records []record
@@ -60,6 +61,9 @@ func (r tap) Connect(_ context.Context, c broker.Client) error {
 }
 
 func (r tap) Disconnect(_ context.Context, c broker.Client, reason broker.Reason) {
+	if r.onEnd != nil {
+		r.onEnd(c)
+	}
 	r.add(record{what: "disconnect", client: c, reason: reason})
 }
 

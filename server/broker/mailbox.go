@@ -12,7 +12,8 @@ import (
 // are not acknowledged, those that wait for room in the window, and whatever
 // comes before CONNACK is sent. It keeps their order, never drops a message of
 // a connected client (the connection ends instead), and outlives the
-// connection of a persistent session.
+// connection of a persistent session: without one it takes as many messages
+// as the window is wide, and nothing should depend on them.
 //
 // mochi's own list of messages in flight is not used: it mixes the packet ids
 // of both directions and so refuses subscriptions, and it can deadlock.

@@ -98,6 +98,32 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// TestTakeOverOrder holds the report of the old session's end: the new one has
+// been reported before, and gets its CONNACK after.
+func TestTakeOverOrder(t *testing.T) {
+	s := start(t, broker.Limits{})
+	entered, release := make(chan struct{}), make(chan struct{})
+	s.onEnd = func(broker.Client) {
+		close(entered)
+		<-release
+	}
+	connect(t, s.addr, "dev", 4)
+	fresh := dial(t, s.addr)
+	fresh.send(connectPacket("dev", 4))
+	<-entered
+	if n := len(s.of("connect", "dev")); n != 2 {
+		t.Errorf("%d sessions reported when the old one ends, want 2", n)
+	}
+	if pk, err := fresh.next(100 * time.Millisecond); err == nil {
+		t.Errorf("got packet type %d while the old session is still there", pk.FixedHeader.Type)
+	}
+	s.onEnd = nil
+	close(release)
+	if ack := fresh.receive(); ack.FixedHeader.Type != packets.Connack {
+		t.Errorf("got packet type %d", ack.FixedHeader.Type)
+	}
+}
+
 // TestTakeOverStorm opens many sessions of one client id at once: they end
 // one after the other, and exactly one is left.
 func TestTakeOverStorm(t *testing.T) {

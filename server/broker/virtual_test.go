@@ -274,10 +274,7 @@ func TestVirtualHandlerOutlivesRun(t *testing.T) {
 }
 
 // hanging is a handler whose Publish returns only when told to.
-type hanging struct {
-	recorder
-	entered chan struct{}
-}
+type hanging struct{ entered chan struct{} }
 
 func (h *hanging) Connect(context.Context, broker.Client) error             { return nil }
 func (h *hanging) Disconnect(context.Context, broker.Client, broker.Reason) {}

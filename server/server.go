@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -153,10 +154,10 @@ func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
 }
 
 // routes puts the surfaces side by side: ours have their own prefixes,
-// everything else is the AWS API.
+// everything else is the AWS API, whose escaped paths must reach it untouched
+// by a mux that cleans them.
 func (s *Server) routes(aws http.Handler, firmware *repo.Repository) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", aws)
 	mux.Handle("/tuf/", firmware.Serve())
 	operate := firmware.Operate(s.cfg.Logger)
 	mux.Handle("/muster/v1/repository", operate)
@@ -171,7 +172,14 @@ func (s *Server) routes(aws http.Handler, firmware *repo.Repository) http.Handle
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
+		case "tuf", "muster", "healthz", "readyz":
+			mux.ServeHTTP(w, r)
+		default:
+			aws.ServeHTTP(w, r)
+		}
+	})
 }
 
 // serve runs the surfaces until ctx ends; the first that fails stops the others.

@@ -131,7 +131,9 @@ func (t *tx) enterInitial(j *jobEntry) {
 	add := func(n protocol.ThingName) {
 		if !seen[n] {
 			seen[n] = true
-			changes = append(changes, t.change(j, n, true, false))
+			c := t.change(j, n, true, false)
+			c.Initial = true
+			changes = append(changes, c)
 		}
 	}
 	for _, n := range j.Things {

@@ -160,22 +160,24 @@ func (t *tx) activated(g *groupEntry) {
 		if slices.Contains(j.Awaiting, g.Name) {
 			j.Awaiting = remove(slices.Clone(j.Awaiting), g.Name)
 			t.putJob(j)
-			t.enter(j, g.Name, t.matcher.Members(g.Name))
+			t.enter(j, g.Name, t.matcher.Members(g.Name), true)
 			t.ended = append(t.ended, id)
 		} else if j.Selection == job.Continuous {
-			t.enter(j, g.Name, joined)
+			t.enter(j, g.Name, joined, false)
 		}
 	}
 }
 
 // enter plans the entry of a group's members into a job. A thing that another
 // target of the job has brought in does not enter twice.
-func (t *tx) enter(j *jobEntry, g protocol.ThingGroupName, members []protocol.ThingName) {
+func (t *tx) enter(j *jobEntry, g protocol.ThingGroupName, members []protocol.ThingName, initial bool) {
 	flip := map[protocol.ThingGroupName]bool{g: true}
 	changes := make([]job.Change, 0, len(members))
 	for _, n := range members {
 		if before, _ := t.targets(j, n, flip); !before {
-			changes = append(changes, t.change(j, n, true, false))
+			c := t.change(j, n, true, false)
+			c.Initial = initial
+			changes = append(changes, c)
 		}
 	}
 	t.plan(j, changes)

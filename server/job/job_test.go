@@ -64,6 +64,7 @@ func TestPlan(t *testing.T) {
 		{"left by another field, rejoins by connectivity", open, job.Change{Joined: true, ByConnectivity: true, Latest: execution(jobs.Failed)}, 0, job.Queue, job.ReasonJoined},
 		{"joins, the rate is used up", limited, job.Change{Joined: true}, 0, job.Hold, job.ReasonRate},
 		{"joins, others wait", job.Job{Status: job.InProgress, RatePerMinute: 60}, job.Change{Joined: true}, 2, job.Hold, job.ReasonRate},
+		{"is there at the start, the rate is used up", limited, job.Change{Joined: true, Initial: true}, 0, job.Hold, job.ReasonRate},
 		{"leaves while queued", open, job.Change{Latest: execution(jobs.Queued)}, 0, job.Remove, job.ReasonLeft},
 		{"leaves while running", open, job.Change{Latest: execution(jobs.InProgress)}, 0, job.Keep, job.ReasonInProgress},
 		{"leaves after the end", open, job.Change{Latest: execution(jobs.Failed)}, 0, job.Keep, job.ReasonEnded},
@@ -78,6 +79,17 @@ func TestPlan(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// TestJoinersBypassRate is what AWS does: the rate is for the initial things only (rule 10).
+func TestJoinersBypassRate(t *testing.T) {
+	aws := rules.Safe()
+	aws.RateCoversJoiners = false
+	j := job.Job{ID: "j", Status: job.InProgress, RatePerMinute: 60, NextGrant: noon.Add(time.Second)}
+	got := job.Plan(noon, j, aws, []job.Change{{Thing: "joiner", Joined: true}, {Thing: "initial", Joined: true, Initial: true}}, 0)
+	if got[0].Action != job.Queue || got[1].Action != job.Hold {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 type Change struct {
 	Thing  protocol.ThingName
 	Joined bool
+	// Initial is set for the things that the job targets when it starts; the
+	// others are joiners.
+	Initial bool
 	// ByConnectivity is set when nothing but connectivity.* caused the change.
 	ByConnectivity bool
 	// Latest is the thing's latest execution of the job, nil when it has none.
@@ -95,7 +98,7 @@ func planJoin(now time.Time, j *Job, r rules.Rules, c Change, waiting int) Decis
 		c.ByConnectivity && c.Latest.LeftByConnectivity:
 		return Decision{Action: Keep, Reason: ReasonReentry}
 	}
-	if rate := j.rate(r); rate > 0 {
+	if rate := j.rate(r); rate > 0 && (c.Initial || r.RateCoversJoiners) {
 		if waiting > 0 || now.Before(j.NextGrant) {
 			return Decision{Action: Hold, Reason: ReasonRate}
 		}

@@ -197,7 +197,7 @@ func (a *Agent) request(s saying) (request, bool) {
 				return shadowUpdate{State: shadowState{Reported: reported}, ClientToken: token}
 			},
 			read: a.readShadow,
-		}, update.ReportsVersions(a.state.Phase)
+		}, update.ReportsVersions(a.state)
 	}
 	if s.about != a.state.Execution || s.about == (update.Identity{}) {
 		return request{}, false
@@ -243,7 +243,7 @@ func (a *Agent) reported() map[string]any {
 			reported[k] = v
 		}
 	}
-	if r := a.committed[a.cfg.Primary]; r.Version != "" {
+	if r := a.committed[a.cfg.Primary]; r.Version != "" && !a.state.Inconsistent {
 		reported[document.KeySoftwareVersion] = r.Version
 		if r.Seq > 0 {
 			reported[document.KeySoftwareSeq] = r.Seq

@@ -66,7 +66,7 @@ func (d *device) do(e update.Effect) {
 		d.work = ""
 	case update.Ask, update.Start, update.Describe, update.Report, update.Versions:
 		if d.connected {
-			if e.Kind == update.Versions && d.state.Phase == update.Idle {
+			if e.Kind == update.Versions && d.state.Phase == update.Idle && !d.state.Inconsistent {
 				d.honest(d.committed.Version)
 			}
 			d.said = append(d.said, e)
@@ -169,6 +169,9 @@ func (d *device) takeReport(e update.Effect) {
 	case e.Status.Terminal():
 		d.reported = append(d.reported, e.Status)
 		want := "5"
+		if d.state.Inconsistent {
+			want = d.running // and the reason says that rolling back failed
+		}
 		if e.Status == jobs.Succeeded {
 			want = "6"
 			d.honest(e.Details[document.KeySoftwareVersion])
@@ -250,6 +253,8 @@ func (d *device) settle() {
 			d.finishWork(true)
 		case len(d.said) > 0:
 			d.answer()
+		case d.state.Phase == update.Idle && d.state.Inconsistent:
+			d.crash()
 		case d.state.Phase == update.Idle && d.status.Terminal():
 			d.honest(d.committed.Version)
 			if d.status == jobs.Succeeded && d.running != "6" || d.status == jobs.Failed && d.running != "5" {
@@ -261,4 +266,28 @@ func (d *device) settle() {
 		}
 	}
 	d.t.Fatalf("not idle after all went well: phase %s, status %s, work %q", d.state.Phase, d.status, d.work)
+}
+
+// FuzzJobDocument: whatever a job document holds, the device ends in a known
+// phase and what it says about it can be reported.
+func FuzzJobDocument(f *testing.F) {
+	for _, doc := range []string{doc6, `{}`, `{"muster":1}`, `{"muster":"x"}`, `null`, `[`, `{"muster":1,"operation":"install","product":"\u0000"}`} {
+		f.Add(doc)
+	}
+	f.Fuzz(func(t *testing.T, doc string) {
+		next, effects := update.Step(time.Unix(0, 0), update.State{}, update.Event{Kind: update.Offered, Execution: execution(jobs.InProgress, doc)})
+		switch next.Phase {
+		case update.Metadata:
+			if next.Document.Target == "" {
+				t.Errorf("a document without a target is worked on: %q", doc)
+			}
+		case update.Reporting:
+			reason := effects[1].Details[document.KeyReason]
+			if effects[1].Status != jobs.Rejected || reason == "" || len(reason) > 1024 {
+				t.Errorf("%q: %s, reason %q", doc, effects[1].Status, reason)
+			}
+		default:
+			t.Errorf("%q leads to %s", doc, next.Phase)
+		}
+	})
 }

@@ -86,6 +86,7 @@ func giveUp(s State, p Phase) (State, Phase) {
 	switch p {
 	case RollingBack, RolledBack:
 		s.Outcome.Reason = "given up: rolling back did not end after many attempts"
+		s.Inconsistent = s.Inconsistent || p == RollingBack
 		return s, afterClean(s)
 	case Switching, Trial, Installing:
 		s.Tries = 0
@@ -97,10 +98,13 @@ func giveUp(s State, p Phase) (State, Phase) {
 // boot resumes after a start from the table's resume column.
 func boot(now time.Time, s State, r row) (State, []Effect) {
 	next := r.resume
+	s.Confirmed, s.Ready = false, false
 	if r.phase == Unreadable {
 		s = State{Lost: true, Finished: s.Finished}
 	}
 	switch {
+	case next == Idle && s.Inconsistent:
+		s, next = fresh(s), RollingBack
 	case next == Idle:
 		s.Phase = Idle
 		return s, nil
@@ -143,6 +147,9 @@ func greeting(s State, r row) []Effect {
 // offered handles the head of the queue as the fleet side answered it.
 func offered(now time.Time, s State, r row, e Event) (State, []Effect) {
 	if r.phase != Idle && r.phase != Chosen {
+		if e.Execution != nil && IdentityOf(e.Execution) == s.Execution && !e.Execution.Status.Terminal() {
+			return confirm(now, s, e.Execution.VersionNumber)
+		}
 		return reconcile(s, r, e.Execution)
 	}
 	x := e.Execution
@@ -205,7 +212,7 @@ func begin(now time.Time, s State, x *jobs.Execution, committed map[string]Relea
 	lost := s.Lost
 	s = fresh(s)
 	s.Lost = false
-	s.Execution, s.VersionNumber = IdentityOf(x), x.VersionNumber
+	s.Execution, s.VersionNumber, s.Confirmed = IdentityOf(x), x.VersionNumber, true
 	if o, ok := s.known(s.Execution); ok {
 		s.Outcome = o
 		return enter(now, s, Reporting)
@@ -216,7 +223,7 @@ func begin(now time.Time, s State, x *jobs.Execution, committed map[string]Relea
 		s.Outcome = refusal("the job document is not one that this agent knows")
 	case err != nil:
 		s.Outcome = refusal(err.Error())
-	case committed[doc.Product].Version == doc.Version && committed[doc.Product].Seq == doc.Seq:
+	case !s.Inconsistent && committed[doc.Product].Version == doc.Version && committed[doc.Product].Seq == doc.Seq:
 		s.Document = doc
 		s.Outcome = Outcome{Status: jobs.Succeeded, Running: committed[doc.Product]}
 	case lost:
@@ -231,7 +238,7 @@ func begin(now time.Time, s State, x *jobs.Execution, committed map[string]Relea
 
 // fresh drops everything that belongs to an execution.
 func fresh(s State) State {
-	return State{Schema: Schema, Lost: s.Lost, Finished: s.Finished}
+	return State{Schema: Schema, Lost: s.Lost, Inconsistent: s.Inconsistent, Finished: s.Finished}
 }
 
 // described takes the fleet side's word on the execution of the state.
@@ -246,9 +253,22 @@ func described(now time.Time, s State, r row, e Event) (State, []Effect) {
 		}
 		return gone(now, s, r, Event{Kind: Gone, For: s.Execution, Status: status})
 	}
-	s.VersionNumber = e.Execution.VersionNumber
+	s, effects := confirm(now, s, e.Execution.VersionNumber)
 	if r.phase == Reporting {
 		return s, []Effect{reportOf(s)}
+	}
+	return s, effects
+}
+
+// confirm takes the fleet side's word that it still wants the execution.
+func confirm(now time.Time, s State, version int64) (State, []Effect) {
+	if s.Canceled {
+		return s, nil
+	}
+	s.Confirmed, s.VersionNumber = true, version
+	if s.Ready {
+		s.Ready = false
+		return enter(now, s, Installing)
 	}
 	return s, nil
 }
@@ -258,11 +278,12 @@ func accepted(now time.Time, s State, e Event) (State, []Effect) {
 	if e.For != s.Execution || !s.open() {
 		return s, nil
 	}
-	s.VersionNumber = max(s.VersionNumber, e.VersionNumber)
+	version := max(s.VersionNumber, e.VersionNumber)
 	if s.Phase == Reporting && e.Status == s.Outcome.Status {
+		s.VersionNumber = version
 		return finish(now, s)
 	}
-	return s, nil
+	return confirm(now, s, version)
 }
 
 // gone ends an execution that the fleet side has ended: before the point of
@@ -278,7 +299,7 @@ func gone(now time.Time, s State, r row, e Event) (State, []Effect) {
 		// the update itself. It is finished here; its report will be dropped.
 		return s, nil
 	}
-	s.Canceled = true
+	s.Canceled, s.Ready = true, false
 	s.Outcome = failure("the execution was ended by the fleet side")
 	if r.wait {
 		return s, nil
@@ -310,6 +331,9 @@ func ended(now time.Time, s State, r row, e Event) (State, []Effect) {
 		return rollbackFailed(now, s, e)
 	case r.phase == RolledBack:
 		return leave(now, s, afterClean(s))
+	case r.phase == Staged && e.Kind == Done && !s.Confirmed:
+		s.Ready = true
+		return s, []Effect{{Kind: Ask}}
 	}
 	switch {
 	case e.Kind == Refused:
@@ -318,7 +342,10 @@ func ended(now time.Time, s State, r row, e Event) (State, []Effect) {
 		s.Outcome = failure(e.Reason)
 	case r.phase == Metadata:
 		s.Target = e.Target
+	case r.phase == RollingBack:
+		s.Inconsistent = false
 	case r.phase == Committing:
+		s.Inconsistent = false
 		s.Outcome = Outcome{Status: jobs.Succeeded, Running: ReleaseOf(s.Target)}
 	}
 	s.Tries = 0
@@ -334,6 +361,7 @@ func rollbackFailed(now time.Time, s State, e Event) (State, []Effect) {
 	if s.Tries < MaxTries {
 		return enter(now, s, RollingBack)
 	}
+	s.Inconsistent = true
 	s.Outcome = failure(s.Outcome.Reason + "; rolling back failed too: " + e.Reason)
 	s.Tries = 0
 	return enter(now, s, RolledBack)

@@ -124,6 +124,6 @@ func rowOf(p Phase) row {
 // Resume returns the phase that a start leads to when the journal holds p.
 func Resume(p Phase) Phase { return rowOf(p).resume }
 
-// ReportsVersions reports whether a device in the phase may tell what it runs:
-// from the switch to the last report it may not (rule 22).
-func ReportsVersions(p Phase) bool { return rowOf(p).versions }
+// ReportsVersions reports whether a device in the state may tell what it
+// runs: from the switch to the last report it may not (rule 22).
+func ReportsVersions(s State) bool { return rowOf(s.Phase).versions }

@@ -111,7 +111,7 @@ COMMITTING   done       REPORTING: persist report(SUCCEEDED)
 COMMITTING   refused    =
 COMMITTING   failed     COMMITTING: commit
 COMMITTING   unsaved    TRIAL: check
-REPORTING    boot       =
+REPORTING    boot       REPORTING:
 REPORTING    connected  REPORTING: report(SUCCEEDED)
 REPORTING    offered    =
 REPORTING    hinted     =

@@ -108,10 +108,18 @@ type State struct {
 	// nothing is left to report.
 	Canceled bool    `json:"canceled,omitempty"`
 	Outcome  Outcome `json:"outcome,omitzero"`
+	// Inconsistent is that rolling back was given up: what runs is not known
+	// and not told, until another start has rolled back or an update commits.
+	Inconsistent bool `json:"inconsistent,omitempty"`
 	// Lost is that the journal could not be read: an execution that is
 	// already in progress may be one that this device has worked on.
 	Lost     bool       `json:"lost,omitempty"`
 	Finished []Finished `json:"finished,omitempty"`
+	// Confirmed is that the fleet side has said, since the start of the agent,
+	// that it still wants the execution: nothing is installed before. Ready
+	// is that only this is waited for. Neither outlives a start.
+	Confirmed bool `json:"-"`
+	Ready     bool `json:"-"`
 	// Since is when the phase began, in epoch seconds.
 	Since int64 `json:"since,omitempty"`
 }

@@ -44,7 +44,7 @@ func at(p update.Phase) update.State {
 		s.Execution = id6
 		return s
 	}
-	s.Execution, s.VersionNumber, s.From = id6, 2, five
+	s.Execution, s.VersionNumber, s.From, s.Confirmed = id6, 2, five, true
 	s.Document, _, _ = document.Parse([]byte(doc6))
 	if p != update.Metadata {
 		s.Target = target
@@ -179,6 +179,28 @@ func TestResumeAfterCrash(t *testing.T) {
 	}
 }
 
+// TestNothingIsInstalledUnconfirmed: after a start the fleet side may have
+// ended the execution long ago, perhaps because this device said so.
+func TestNothingIsInstalledUnconfirmed(t *testing.T) {
+	s, _ := update.Step(now, at(update.Staged), update.Event{Kind: update.Boot})
+	s, effects := update.Step(now, s, update.Event{Kind: update.Done})
+	if got := show(s, effects); got != "STAGED: ask" {
+		t.Fatalf("verified, unconfirmed: %s", got)
+	}
+	if next, effects := update.Step(now, s, update.Event{Kind: update.Hinted, Execution: execution(jobs.InProgress, doc6)}); next.Phase != update.Staged {
+		t.Errorf("a hint confirms: %s", show(next, effects))
+	}
+	for kind, want := range map[update.EventKind]string{
+		update.Offered:   "INSTALLING: persist report(IN_PROGRESS) install",
+		update.Described: "INSTALLING: persist report(IN_PROGRESS) install",
+		update.Gone:      "ROLLED_BACK: stop persist clean",
+	} {
+		if got := show(update.Step(now, s, sample(kind))); got != want {
+			t.Errorf("%s: got %q, want %q", kind, got, want)
+		}
+	}
+}
+
 func TestTrialHasFewTries(t *testing.T) {
 	s := at(update.Trial)
 	for try := 2; try <= update.MaxTries; try++ {
@@ -206,6 +228,10 @@ func TestLoopBreaker(t *testing.T) {
 					t.Errorf("outcome %+v", s.Outcome)
 				}
 			case update.Idle, update.Chosen, update.Committing: // wait, or must end
+			case update.RollingBack: // every start tries anew when nothing is known
+				if phase != update.Unreadable {
+					t.Errorf("still in %s", s.Phase)
+				}
 			default:
 				t.Errorf("still in %s", s.Phase)
 			}

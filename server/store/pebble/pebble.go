@@ -24,9 +24,10 @@
 // to a table and synced, and from then on that is the truth. Errors before
 // the log (ended context, wrong epoch, illegal row) are definite.
 //
-// Where Pebble itself cannot go on (its manifest cannot be written, a new
-// log cannot be made) it demands the end of the process: the reason
-// is logged as one line and the process panics. Nothing acknowledged is lost by that.
+// Where Pebble itself cannot go on (its manifest cannot be written, or the log fails
+// in the very moment, once every few megabytes, in which a new one is begun)
+// it demands the end of the process: it panics, and where Pebble lets us, the
+// reason is logged as one line first. Nothing acknowledged is lost by that.
 package pebble
 
 import (

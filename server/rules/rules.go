@@ -17,9 +17,6 @@ type Rules struct {
 	// VerifyReported fails a SUCCEEDED update whose version is not the one of
 	// the signed target that the job document names (rule 1).
 	VerifyReported bool
-	// RemoveInProgressOnLeave ends running executions when their thing leaves
-	// the group (rule 4: off, the device may be rebooting into the update).
-	RemoveInProgressOnLeave bool
 	// SignedTargetTimeout is the in-progress timeout of jobs that name a signed
 	// target and set none themselves; 0 is none (rule 4).
 	SignedTargetTimeout time.Duration

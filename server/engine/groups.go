@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/event"
@@ -93,11 +94,21 @@ func (s *state) groupQuery(text, version, indexName string) (*query.Query, error
 		return nil, protocol.Errorf(protocol.InvalidQuery, "the query of a dynamic thing group may name static thing groups only, without wildcards: its membership would depend on itself")
 	}
 	for _, n := range names {
-		if s.groups[protocol.ThingGroupName(n)] != nil {
+		if s.dynamic(n) {
 			return nil, protocol.Errorf(protocol.InvalidQuery, "the query names the dynamic thing group %q; only static ones are allowed", n)
 		}
 	}
 	return q, nil
+}
+
+// dynamic reports whether a name, compared as queries do, is a dynamic group's.
+func (s *state) dynamic(name string) bool {
+	for _, o := range s.groupOrder.items {
+		if strings.EqualFold(string(o.key), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // UpdateGroup changes a dynamic thing group; nil members stay as they are.

@@ -13,11 +13,9 @@ import (
 func (s *state) document(e *entry) *index.Document {
 	src := index.Source{
 		ThingName: e.thing.Name, ThingID: e.thing.ID, ThingTypeName: e.thing.TypeName,
-		Attributes: e.thing.Attributes,
-		Shadows:    make(map[string]index.ShadowState, len(e.shadows)),
-		Connectivity: index.Connectivity{
-			Connected: e.presence.Connected, Timestamp: milliseconds(e.presence.At), DisconnectReason: string(e.presence.Reason),
-		},
+		Attributes:   e.thing.Attributes,
+		Shadows:      make(map[string]index.ShadowState, len(e.shadows)),
+		Connectivity: e.connectivity(),
 	}
 	for name, d := range e.shadows {
 		if d.Exists() {
@@ -27,6 +25,12 @@ func (s *state) document(e *entry) *index.Document {
 	return index.Flatten(src, s.indexing.Thing)
 }
 
+func (e *entry) connectivity() index.Connectivity {
+	return index.Connectivity{
+		Connected: e.presence.Connected, Timestamp: milliseconds(e.presence.At), DisconnectReason: string(e.presence.Reason),
+	}
+}
+
 // reindex brings the index up to date with a thing, and with it the dynamic
 // groups and the jobs that target them: the way of every change.
 func (t *tx) reindex(n protocol.ThingName) {
@@ -34,7 +38,20 @@ func (t *tx) reindex(n protocol.ThingName) {
 	if e == nil || e.thing == nil || t.indexing.Status == IndexOff {
 		return
 	}
-	change := t.index.Put(t.document(e))
+	t.indexed(e, t.document(e))
+}
+
+// reconnected is reindex for a change of the connectivity alone, which is
+// most of them: the rest of the document is kept.
+func (t *tx) reconnected(n protocol.ThingName) {
+	e := t.names[n]
+	if doc := t.index.Get(n); doc != nil {
+		t.indexed(e, doc.WithConnectivity(e.connectivity()))
+	}
+}
+
+func (t *tx) indexed(e *entry, doc *index.Document) {
+	change := t.index.Put(doc)
 	t.moved(*e.thing, t.matcher.Apply(change), change.OnlyConnectivity())
 }
 

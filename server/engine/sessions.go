@@ -66,7 +66,7 @@ func (t *tx) connectivityChanged(n protocol.ThingName, e *entry) {
 		return
 	}
 	t.putThing(n, kindPresence, string(n), e.presence)
-	t.reindex(n)
+	t.reconnected(n)
 }
 
 func (t *tx) presenceEvent(clientID, principal, kind string, p presence.Presence, r presence.Reason) {

@@ -84,6 +84,10 @@ func tooLarge() *Error {
 	return &Error{Code: 413, Message: "The payload exceeds the maximum size allowed"}
 }
 func conflict() *Error { return &Error{Code: 409, Message: "Version conflict"} }
+func tooDeep() *Error {
+	return invalid(fmt.Sprintf("JSON contains too many levels of nesting; maximum is %d", MaxDepth))
+}
+
 func invalidNode(where string) *Error {
 	return invalid(fmt.Sprintf("State contains an invalid node: '%s'", where))
 }

@@ -215,40 +215,38 @@ func (u *Update) parseState(state map[string]any) *Error {
 	return nil
 }
 
-// checkSection refuses what a section may not hold: too deep nesting, and
-// null inside an array, which would be neither a value nor a removal.
+// checkSection refuses what a section may not hold: too deep nesting, and null
+// anywhere inside an array, where it would be neither a value nor a removal.
 func checkSection(section map[string]any, name string) *Error {
-	return checkNode(section, name, 0)
+	return checkNode(section, name, 0, false)
 }
 
-func checkNode(value any, name string, depth int) *Error {
-	if depth > MaxDepth {
-		return invalid(fmt.Sprintf("JSON contains too many levels of nesting; maximum is %d", MaxDepth))
-	}
+// checkNode checks the value of the given name, so many objects and arrays
+// below its section.
+func checkNode(value any, name string, depth int, inArray bool) *Error {
 	switch v := value.(type) {
+	case nil:
+		if inArray {
+			return invalidNode(name)
+		}
 	case map[string]any:
+		if depth > MaxDepth {
+			return tooDeep()
+		}
 		for key, child := range v {
-			if err := checkChild(child, key, depth); err != nil {
+			if err := checkNode(child, key, depth+1, inArray); err != nil {
 				return err
 			}
 		}
 	case []any:
+		if depth > MaxDepth {
+			return tooDeep()
+		}
 		for _, element := range v {
-			if element == nil {
-				return invalidNode(name)
-			}
-			if err := checkChild(element, name, depth); err != nil {
+			if err := checkNode(element, name, depth+1, true); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-func checkChild(child any, name string, depth int) *Error {
-	switch child.(type) {
-	case map[string]any, []any:
-		return checkNode(child, name, depth+1)
 	}
 	return nil
 }

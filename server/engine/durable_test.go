@@ -312,7 +312,9 @@ func TestOverdueTimersWait(t *testing.T) {
 		time.Sleep(time.Hour)
 		f = start(t, s, rules.Safe())
 		defer f.stop()
-		time.Sleep(rules.Safe().OverdueGrace - time.Second)
+		time.Sleep(rules.Safe().OverdueGrace - 2*time.Second)
+		f.update("dev1", "j", jobs.InProgress, nil) // a report must not end the grace
+		time.Sleep(time.Second)
 		want(t, "within the grace", f.executions("dev1", "j"), []string{"1:IN_PROGRESS"})
 		time.Sleep(2 * time.Second)
 		want(t, "after the grace", f.executions("dev1", "j"), []string{"1:TIMED_OUT"})

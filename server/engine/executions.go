@@ -135,9 +135,7 @@ func (t *tx) set(x *job.Execution, next job.Execution) {
 	}
 	*x = next
 	t.putThing(x.Thing, kindExecution, executionKey(x), x)
-	if at := x.Expires(); !at.IsZero() {
-		t.timers.add(timer{at: at, kind: timerExpire, job: x.JobID, thing: x.Thing, number: x.Number})
-	}
+	t.arm(x)
 	if x.Status.Terminal() && !wasEnded {
 		t.ended = append(t.ended, x.JobID)
 		t.executionEvent(x)

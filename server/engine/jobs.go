@@ -261,6 +261,7 @@ func (in DeleteJob) step(t *tx) (struct{}, error) {
 		t.touchQueue(x.Thing)
 		e := t.names[x.Thing]
 		e.execs = remove(e.execs, x)
+		delete(t.armed, x)
 		t.delThing(x.Thing, kindExecution, executionKey(x))
 	}
 	delete(t.jobs, in.ID)

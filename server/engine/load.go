@@ -41,6 +41,7 @@ type waitingAt struct {
 // from them (index, groups, queues), then the timers and unfinished builds.
 func load(ctx context.Context, e *Engine, now time.Time) (*state, error) {
 	l := loader{state: newState(&e.cfg, e.boot)}
+	l.loadedAt = now
 	err := e.cfg.Store.Load(ctx, func(r store.Row) error {
 		if err := l.row(r); err != nil {
 			return fmt.Errorf("cannot read %s %q: %w", r.Kind, r.Key, err)
@@ -60,7 +61,7 @@ func load(ctx context.Context, e *Engine, now time.Time) (*state, error) {
 	if err := l.linkGroups(); err != nil {
 		return nil, err
 	}
-	l.linkJobs(now)
+	l.linkJobs()
 	l.timers.add(timer{at: now.Add(e.cfg.Rules.ReconnectGrace), kind: timerSweep})
 	return l.state, nil
 }
@@ -223,10 +224,8 @@ func (l *loader) linkGroups() error {
 	return nil
 }
 
-// linkJobs follows the live jobs' groups and sets the timers. What expired
-// while the server was down fires only after a grace, so that devices which
-// ended meanwhile can say so (rule 4).
-func (l *loader) linkJobs(now time.Time) {
+// linkJobs follows the live jobs' groups and sets the timers.
+func (l *loader) linkJobs() {
 	for _, o := range l.jobOrder.items {
 		if j := l.jobs[o.key]; j.Status == job.InProgress {
 			l.follow(j)
@@ -242,13 +241,8 @@ func (l *loader) linkJobs(now time.Time) {
 		}
 	}
 	for _, x := range l.execs {
-		at := x.Expires()
-		if at.IsZero() || l.jobs[x.JobID] == nil {
-			continue
+		if l.jobs[x.JobID] != nil {
+			l.arm(x)
 		}
-		if at.Before(now) {
-			at = now.Add(l.cfg.Rules.OverdueGrace)
-		}
-		l.timers.add(timer{at: at, kind: timerExpire, job: x.JobID, thing: x.Thing, number: x.Number})
 	}
 }

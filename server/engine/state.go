@@ -37,6 +37,10 @@ type state struct {
 
 	events EventConfig
 	timers timers
+	// loadedAt is when the state was loaded.
+	loadedAt time.Time
+	// armed is for when a running execution's timer is set.
+	armed map[*job.Execution]time.Time
 	// background is work in slices: building groups, rebuilding the index.
 	background []func(t *tx) error
 	// seq orders executions that are queued at the same time.
@@ -112,6 +116,7 @@ func newState(cfg *Config, boot string) *state {
 		matcher:        group.New(),
 		jobs:           map[protocol.JobID]*jobEntry{},
 		targetingGroup: map[protocol.ThingGroupName][]protocol.JobID{},
+		armed:          map[*job.Execution]time.Time{},
 		events:         EventConfig{Enabled: map[event.Type]bool{}},
 	}
 	s.index = s.newIndex()

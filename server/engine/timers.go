@@ -6,6 +6,7 @@ import (
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
+	"github.com/muster-iot/muster/server/job"
 )
 
 // timer is a time at which to look at something again. It carries no decision:
@@ -73,13 +74,43 @@ func (t *tx) fireTimers() error {
 	}
 }
 
-// expire times an execution out, unless it got another deadline meanwhile.
+// arm sets a timer for the expiry of an execution, unless one is set that
+// fires no later: progress reports must not pile timers up.
+func (s *state) arm(x *job.Execution) {
+	at := s.expires(x)
+	set, armed := s.armed[x]
+	switch {
+	case at.IsZero():
+		delete(s.armed, x)
+	case !armed || at.Before(set):
+		s.armed[x] = at
+		s.timers.add(timer{at: at, kind: timerExpire, job: x.JobID, thing: x.Thing, number: x.Number})
+	}
+}
+
+// expires returns when an execution times out. What expired while the server
+// was down does so only after a grace, so that devices which ended meanwhile
+// can say so (rule 4).
+func (s *state) expires(x *job.Execution) time.Time {
+	at := x.Expires()
+	if !at.IsZero() && at.Before(s.loadedAt) {
+		return s.loadedAt.Add(s.cfg.Rules.OverdueGrace)
+	}
+	return at
+}
+
+// expire times an execution out, or waits on if it got a later deadline meanwhile.
 func (t *tx) expire(due timer) {
 	x, err := t.execution(due.thing, due.job, &due.number)
 	if err != nil {
 		return // deleted
 	}
-	if at := x.Expires(); !at.IsZero() && !at.After(t.now) {
+	if at := t.expires(x); !at.IsZero() && !at.After(t.now) {
 		t.end(x, jobs.TimeOut, nil)
+		return
+	}
+	if t.armed[x].Equal(due.at) {
+		delete(t.armed, x)
+		t.arm(x)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -37,7 +38,7 @@ type Crashable struct {
 
 // fault is an operation that is to fail.
 type fault struct {
-	at  int // number of the operation; 0 is none
+	at  int // number of the operation, counted from the first; 0 is none
 	err error
 	all bool // so do all that follow
 }
@@ -69,6 +70,8 @@ func (c *Crashable) Ops() int {
 
 // FailAt lets the n-th operation from now fail with err. It has no effect but
 // that a failing Write may write a part; a failing Sync syncs nothing.
+// It takes the place of what was planned before; n = 0 only forgets that, and
+// so gives the power back.
 func (c *Crashable) FailAt(n int, err error) { c.plan(n, err, false) }
 
 // CutAt lets the n-th operation from now and all after it fail with [ErrCut].
@@ -77,7 +80,10 @@ func (c *Crashable) CutAt(n int) { c.plan(n, ErrCut, true) }
 func (c *Crashable) plan(n int, err error, all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fault = fault{at: c.ops + n, err: err, all: all}
+	c.fault = fault{}
+	if n > 0 {
+		c.fault = fault{at: c.ops + n, err: err, all: all}
+	}
 }
 
 // step counts an operation and returns the error that it is to fail with.
@@ -154,7 +160,7 @@ func (c *Crashable) walk(name string, follow bool, links int) (dir *node, base s
 		return nil, "", nil, errors.New("path leads out of the root")
 	}
 	if links > 40 {
-		return nil, "", nil, errors.New("too many symbolic links")
+		return nil, "", nil, syscall.ELOOP
 	}
 	dir, base, n = c.root, ".", c.root
 	elements := strings.Split(name, "/")
@@ -166,7 +172,7 @@ func (c *Crashable) walk(name string, follow bool, links int) (dir *node, base s
 			return nil, "", nil, fs.ErrNotExist
 		}
 		if n.entries == nil {
-			return nil, "", nil, errors.New("not a directory")
+			return nil, "", nil, syscall.ENOTDIR
 		}
 		dir, base, n = n, element, n.entries[element]
 		last := i == len(elements)-1

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // OpenFile implements [FS].
@@ -23,7 +24,7 @@ func (c *Crashable) OpenFile(name string, flag int, perm fs.FileMode) (File, err
 	case n != nil && flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL:
 		err = fs.ErrExist
 	case n != nil && n.entries != nil && flag&(os.O_WRONLY|os.O_RDWR) != 0:
-		err = errors.New("is a directory")
+		err = syscall.EISDIR
 	}
 	if err != nil {
 		return nil, failed("open", name, err)
@@ -44,7 +45,7 @@ func (c *Crashable) ReadFile(name string) ([]byte, error) {
 	defer c.mu.Unlock()
 	n, err := c.existing(name, true)
 	if err == nil && n.entries != nil {
-		err = errors.New("is a directory")
+		err = syscall.EISDIR
 	}
 	if err != nil {
 		return nil, failed("read", name, err)
@@ -58,7 +59,7 @@ func (c *Crashable) ReadDir(name string) ([]fs.DirEntry, error) {
 	defer c.mu.Unlock()
 	n, err := c.existing(name, true)
 	if err == nil && n.entries == nil {
-		err = errors.New("not a directory")
+		err = syscall.ENOTDIR
 	}
 	if err != nil {
 		return nil, failed("readdir", name, err)
@@ -143,7 +144,7 @@ func (c *Crashable) Rename(from, to string) error {
 	case n.entries == nil && there.entries != nil, n.entries != nil && there.entries == nil:
 		err = fs.ErrExist
 	case len(there.entries) > 0:
-		err = errors.New("directory not empty")
+		err = syscall.ENOTEMPTY
 	}
 	if err != nil {
 		return failed("rename", to, err)
@@ -170,7 +171,7 @@ func (c *Crashable) Remove(name string) error {
 	case n == c.root:
 		err = fs.ErrInvalid
 	case len(n.entries) > 0:
-		err = errors.New("directory not empty")
+		err = syscall.ENOTEMPTY
 	}
 	if err != nil {
 		return failed("remove", name, err)
@@ -212,7 +213,7 @@ func (c *Crashable) SyncDir(name string) error {
 	defer c.mu.Unlock()
 	n, err := c.existing(name, true)
 	if err == nil && n.entries == nil {
-		err = errors.New("not a directory")
+		err = syscall.ENOTDIR
 	}
 	if err != nil {
 		return failed("syncdir", name, err)
@@ -282,11 +283,10 @@ func (f *memFile) Write(p []byte) (int, error) {
 	if f.flag&os.O_APPEND != 0 {
 		f.offset = len(f.node.bytes)
 	}
-	// The new content is a new slice: the synced one must not change below it.
-	grown := make([]byte, max(len(f.node.bytes), f.offset+len(p)))
-	copy(grown, f.node.bytes)
-	copy(grown[f.offset:], p)
-	f.node.bytes = grown
+	if gap := f.offset + len(p) - len(f.node.bytes); gap > 0 {
+		f.node.bytes = append(f.node.bytes, make([]byte, gap)...)
+	}
+	copy(f.node.bytes[f.offset:], p)
 	f.offset += len(p)
 	return len(p), err
 }
@@ -297,7 +297,7 @@ func (f *memFile) Sync() error {
 	if err := f.begin("sync", true); err != nil {
 		return err
 	}
-	f.node.synced = f.node.bytes
+	f.node.synced = slices.Clone(f.node.bytes)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // FS is a file system as far as code that survives power cuts needs one. Names
@@ -130,7 +131,15 @@ func syncDir(d *os.File, err error) error {
 	if err != nil {
 		return fmt.Errorf("cannot sync folder: %w", err)
 	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	info, err := d.Stat()
+	switch {
+	case err != nil:
+	case !info.IsDir():
+		err = &fs.PathError{Op: "sync", Path: d.Name(), Err: syscall.ENOTDIR}
+	default:
+		err = d.Sync()
+	}
+	if err := errors.Join(err, d.Close()); err != nil {
 		return fmt.Errorf("cannot sync folder: %w", err)
 	}
 	return nil

@@ -104,12 +104,12 @@ func (c *Client) open(ctx context.Context, server string, filters []string, deli
 	}
 	conn := newConn(raw)
 	s := &session{conn: conn, client: paho.NewClient(c.options(conn, deliver))}
-	if err := s.await(ctx, s.client.Connect); err != nil {
-		s.Close()
-		return nil, err
+	err = s.await(ctx, s.client.Connect)
+	if err == nil {
+		err = s.subscribe(ctx, filters)
 	}
-	if err := s.subscribe(ctx, filters); err != nil {
-		s.Close()
+	if err != nil {
+		_ = conn.Close() // paho notices, and ends what it has begun
 		return nil, err
 	}
 	return s, nil

@@ -320,3 +320,31 @@ func TestOverdueTimersWait(t *testing.T) {
 		want(t, "after the grace", f.executions("dev1", "j"), []string{"1:TIMED_OUT"})
 	})
 }
+
+// TestRestartKeepsWhatJobsKnow: members that a job has learned of, the cause of
+// a leave and the switched events are all there after a restart.
+func TestRestartKeepsWhatJobsKnow(t *testing.T) {
+	s := mem.New()
+	f := start(t, s, rules.Safe())
+	f.allEvents()
+	for _, n := range []protocol.ThingName{"queued", "failed"} {
+		f.thing(n, "5")
+		f.connect(n)
+	}
+	f.group("V5", seedQuery) // both are found while it is BUILDING
+	f.job("j", job.Continuous, groupARN("V5"))
+	f.update("failed", "j", jobs.Failed, nil)
+	f.disconnect("failed", f.session)
+	f.stop()
+
+	f = start(t, s, rules.Safe())
+	f.connect("failed")
+	want(t, "connectivity alone, across the restart", f.executions("failed", "j"), []string{"1:FAILED"})
+	session := f.connect("queued")
+	f.wire.take()
+	f.disconnect("queued", session)
+	want(t, "left", f.executions("queued", "j"), []string{"1:REMOVED"})
+	if got := topics(f.wire.take(), "$aws/events/jobExecution/"); !has(got, "j/removed") {
+		t.Errorf("events after the restart: %v", got)
+	}
+}

@@ -1,0 +1,96 @@
+package walkthrough_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// commandTimeout is far above what the slowest command needs on a busy machine.
+const commandTimeout = 2 * time.Minute
+
+// A shell is one bash that runs command after command, as a reader's terminal
+// does: functions, variables and background processes stay.
+type shell struct {
+	stdin io.Writer
+	lines chan string // its output, each line without its newline; closed at the end
+	kill  func()
+	mark  string
+	count int
+}
+
+// startShell starts bash in dir. It and all it left behind end with the test.
+func startShell(t *testing.T, dir string, env []string) *shell {
+	t.Helper()
+	bash := exec.Command("bash", "--noprofile", "--norc")
+	bash.Dir, bash.Env = dir, env
+	bash.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := bash.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, in := io.Pipe()
+	bash.Stdout, bash.Stderr = in, in
+	if err := bash.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &shell{
+		stdin: stdin, lines: make(chan string, 1024), mark: "end of command",
+		kill: func() { _ = syscall.Kill(-bash.Process.Pid, syscall.SIGKILL) },
+	}
+	go func() {
+		_ = bash.Wait()
+		in.Close()
+	}()
+	go s.scan(out)
+	t.Cleanup(func() {
+		s.kill()
+		for range s.lines { //nolint:revive // until it is closed
+		}
+	})
+	return s
+}
+
+func (s *shell) scan(out io.Reader) {
+	defer close(s.lines)
+	sc := bufio.NewScanner(out)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		s.lines <- sc.Text()
+	}
+}
+
+// run runs one command and returns all that it printed, and its exit status.
+func (s *shell) run(command string) (output string, status int, err error) {
+	s.count++
+	mark := fmt.Sprintf("%s %d: ", s.mark, s.count)
+	quoted := "'" + strings.ReplaceAll(command, "'", `'\''`) + "'"
+	if _, err := fmt.Fprintf(s.stdin, "eval %s </dev/null\nprintf '\\n%%s%%d\\n' '%s' $?\n", quoted, mark); err != nil {
+		return "", 0, fmt.Errorf("cannot write to the shell: %w", err)
+	}
+	var b strings.Builder
+	deadline := time.NewTimer(commandTimeout)
+	defer deadline.Stop()
+	for {
+		select {
+		case line, ok := <-s.lines:
+			if !ok {
+				return b.String(), 0, fmt.Errorf("the shell ended in %q", command)
+			}
+			if code, ok := strings.CutPrefix(line, mark); ok {
+				status, err = strconv.Atoi(code)
+				return strings.TrimSuffix(b.String(), "\n"), status, err
+			}
+			b.WriteString(line + "\n")
+		case <-deadline.C:
+			s.kill()
+			return b.String(), 0, fmt.Errorf("%q did not end in %v", command, commandTimeout)
+		}
+	}
+}

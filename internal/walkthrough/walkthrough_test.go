@@ -1,0 +1,108 @@
+package walkthrough_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write what the commands print now into the transcripts")
+
+const (
+	walkthroughFile = "../../docs/walkthrough.md"
+	readmeFile      = "../../README.md"
+)
+
+// TestTranscripts runs the walkthrough of the documentation and the others.
+func TestTranscripts(t *testing.T) {
+	needClients(t)
+	for _, file := range []string{walkthroughFile} {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".md"), func(t *testing.T) {
+			t.Parallel()
+			runFile(t, file)
+		})
+	}
+}
+
+func runFile(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := parse(string(text))
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	is := runTranscript(t, was)
+	var wasForm, isForm normalizer
+	same := true
+	for i, p := range was.parts {
+		want, got := wasForm.normalize(p.output), isForm.normalize(is.parts[i].output)
+		if want == got {
+			continue
+		}
+		if same && !*update {
+			t.Errorf("%s:%d: %s\nprinted:\n%s\nwant:\n%s", file, p.line, p.command, is.parts[i].output, p.output)
+		}
+		same = false
+	}
+	if *update && !same {
+		if err := os.WriteFile(file, []byte(is.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runTranscript runs every command in a fresh folder against a fresh server and
+// returns the transcript with what they printed. The first command that
+// starts musterd says with which arguments.
+func runTranscript(t *testing.T, was transcript) transcript {
+	dir := t.TempDir()
+	is := transcript{parts: append([]part(nil), was.parts...)}
+	var at addresses
+	var sh *shell
+	for i := range is.parts {
+		p := &is.parts[i]
+		switch {
+		case p.command == "":
+		case strings.HasPrefix(p.command, "bin/musterd "):
+			at, p.output = startServer(t, dir, strings.Fields(p.command)[1:]...)
+			sh = startShell(t, dir, environment(t, dir, at))
+		case sh == nil:
+			t.Fatalf("line %d: no server runs yet: %s", p.line, p.command)
+		default:
+			p.output = runUntil(t, sh, at, *p)
+		}
+	}
+	return is
+}
+
+var (
+	polled  = regexp.MustCompile(`^(news|topics) `)
+	retries = 20
+)
+
+// runUntil runs a command. One that shows the news of a log is repeated while
+// it has shown the beginning only of what is expected: it shows each line
+// once, and messages take their time on a busy machine.
+func runUntil(t *testing.T, sh *shell, at addresses, p part) string {
+	t.Helper()
+	var got strings.Builder
+	for range retries {
+		output, _, err := sh.run(at.fromText(p.command))
+		if err != nil {
+			t.Fatalf("line %d: %v\nprinted so far:\n%s", p.line, err, output)
+		}
+		got.WriteString(at.toText(output))
+		if !polled.MatchString(p.command) || strings.Count(got.String(), "\n") >= strings.Count(p.output, "\n") {
+			break
+		}
+	}
+	if p.setup && got.Len() != 0 {
+		t.Fatalf("line %d: a block of sh prints nothing, but this did:\n%s", p.line, got.String())
+	}
+	return got.String()
+}

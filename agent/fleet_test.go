@@ -306,6 +306,13 @@ func (f *fleet) said() []string {
 	return said
 }
 
+// connects returns how often a connection was tried.
+func (f *fleet) connects() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sessions
+}
+
 func (f *fleet) status(x *jobs.Execution) jobs.ExecutionStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -93,8 +93,11 @@ func Custom(n int64) firmware.Custom {
 func Path(n int64) string { return fmt.Sprintf("app/app-%d.tar.zst", n) }
 
 // Allow adds a key to a role of the root.
-func (r *Repo) Allow(role string, key ed25519.PrivateKey) {
-	k, _, err := tuf.Key(Public(key))
+func (r *Repo) Allow(role string, key ed25519.PrivateKey) { r.AllowPublic(role, Public(key)) }
+
+// AllowPublic adds a key to a role of the root by its public half.
+func (r *Repo) AllowPublic(role string, key firmware.PublicKey) {
+	k, _, err := tuf.Key(key)
 	if err == nil {
 		err = r.Root.Signed.AddKey(k, role)
 	}

@@ -216,6 +216,32 @@ func inOrder(t *testing.T, said []string) {
 	}
 }
 
+// TestVersionsWait: a report of the versions that does not get through for a
+// while does not overtake the success that it belongs behind.
+func TestVersionsWait(t *testing.T) {
+	scene(t, func(t *testing.T, w *world, f *fleet) {
+		w.slow = 10 * time.Second
+		begun := time.Now()
+		f.fault = func(_ int, name string) fault {
+			switch {
+			case name == topic.Shadow(thing, "", "update") && time.Since(begun) < 72*time.Second:
+				return ignored // into the commit, from 70 s to 80 s
+			case strings.HasSuffix(name, "/fw-6/update") && time.Since(begun) < 3*time.Minute:
+				return throttle
+			}
+			return none
+		}
+		x := f.push("fw-6", w.doc("6"))
+		d := boot(t, w, f, func(c *agent.Config) { c.AnswerTimeout, c.Retry = time.Second, agent.Backoff{Max: time.Second} })
+		defer d.stop()
+		settle()
+		inOrder(t, f.said())
+		if f.status(x) != jobs.Succeeded || f.reported["softwareVersion"] != "6" {
+			t.Errorf("status %s, reported %v", f.status(x), f.reported)
+		}
+	})
+}
+
 // TestOffline: the connection is lost in the middle and back much later. The
 // update goes on meanwhile, and its end is reported then.
 func TestOffline(t *testing.T) {

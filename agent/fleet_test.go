@@ -332,8 +332,10 @@ type world struct {
 	removed   int
 	// wrong is asked before every work and decides how it ends.
 	wrong func(work string) error
-	// slow is how long every work takes.
+	// slow is how long every work takes. One that is stopped needs a second
+	// to end, as a killed command does.
 	slow time.Duration
+	busy []string
 	// targets is the signed repository.
 	targets map[string]firmware.Target
 }
@@ -363,12 +365,24 @@ func (w *world) doc(version string) string {
 }
 
 func (w *world) work(ctx context.Context, name string) error {
+	w.mu.Lock()
+	w.busy = append(w.busy, name)
+	if len(w.busy) > 1 {
+		panic(fmt.Sprintf("works at the same time: %v", w.busy))
+	}
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.busy = nil
+	}()
 	if w.slow > 0 {
 		t := time.NewTimer(w.slow)
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-ctx.Done():
+			time.Sleep(time.Second)
 			return ctx.Err()
 		}
 	}

@@ -1,0 +1,201 @@
+package simulator
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/jobs"
+	"github.com/muster-iot/muster/simulator/device"
+	"github.com/muster-iot/muster/simulator/load"
+	"github.com/muster-iot/muster/simulator/oracle"
+)
+
+// The names of what is measured.
+const (
+	// LatencyConnect is from the moment a thing is due to connect for the
+	// first time, or from dialing later on, until it is connected and
+	// subscribed.
+	LatencyConnect = "connect"
+	// LatencyMembership is from the moment a change leaves a thing (CONNECT,
+	// a shadow report, a success, the cut of its connection) until the
+	// membership event that it brought about arrives at the observer.
+	LatencyMembership = "change -> membership"
+	// LatencyNotify is from the same moment until the notify-next of a new
+	// execution arrives at the thing.
+	LatencyNotify = "change -> notify-next"
+	// LatencyUpdate is from the first word of an execution on the thing until
+	// the server has accepted its success.
+	LatencyUpdate = "update total"
+)
+
+// changesKept is how many changes of a thing are remembered.
+const changesKept = 8
+
+// change is what a thing did to the index.
+type change struct {
+	at                   time.Time
+	membership, notified bool // measured already
+}
+
+// track is what is measured of one thing.
+type track struct {
+	due      time.Time // first connection
+	dialing  time.Time
+	told     string // what the shadow is known to say
+	changes  []change
+	heard    update.Identity // the newest execution heard of
+	heardAt  time.Time
+	finished update.Identity
+}
+
+// measure turns what is seen into latencies.
+type measure struct {
+	recorder *load.Recorder
+
+	mu     sync.Mutex
+	since  time.Time // changes before it are not measured; zero: none is
+	tracks map[protocol.ThingName]*track
+}
+
+func newMeasure() *measure {
+	return &measure{
+		recorder: load.NewRecorder(LatencyConnect, LatencyMembership, LatencyNotify, LatencyUpdate),
+		tracks:   map[protocol.ThingName]*track{},
+	}
+}
+
+// expect notes when a thing is due to connect.
+func (m *measure) expect(thing protocol.ThingName, due time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tracks[thing] = &track{due: due}
+}
+
+// watch begins to measure what changes bring about.
+func (m *measure) watch(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.since = now
+}
+
+func (m *measure) observe(e Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tracks[e.Thing]
+	if t == nil {
+		return
+	}
+	switch e.Kind {
+	case device.Dialing:
+		t.dialing = e.At
+		t.changed(e.At)
+	case device.Connected:
+		m.connected(t, e)
+	case device.Dropped, device.Crashed:
+		t.changed(e.At)
+	case device.Told:
+		if said(e) != t.told {
+			t.changed(e.At)
+		}
+	case device.ToldAcknowledged:
+		t.told = said(e)
+	case device.Reporting:
+		if e.Status == jobs.Succeeded {
+			t.changed(e.At)
+		}
+	case device.Notified, device.Offered:
+		m.heard(t, e)
+	case device.Acknowledged:
+		if e.Status == jobs.Succeeded && e.Execution == t.heard && t.finished != e.Execution {
+			t.finished = e.Execution
+			t.told = e.Claimed + "/" + e.ClaimedSeq // the server has copied it
+			m.recorder.Record(LatencyUpdate, e.At.Sub(t.heardAt))
+		}
+	}
+}
+
+func said(e Event) string { return e.Claimed + "/" + e.ClaimedSeq }
+
+func (m *measure) connected(t *track, e Event) {
+	begun := t.dialing
+	if !t.due.IsZero() {
+		begun, t.due = t.due, time.Time{}
+	}
+	m.recorder.Record(LatencyConnect, e.At.Sub(begun))
+}
+
+// heard measures the first word of a new execution.
+func (m *measure) heard(t *track, e Event) {
+	if e.Execution == t.heard {
+		return
+	}
+	t.heard, t.heardAt = e.Execution, e.At
+	if e.Kind != device.Notified || e.Status != jobs.Queued {
+		return
+	}
+	if c := t.cause(m.since, e.At); c != nil && !c.notified {
+		c.notified = true
+		m.recorder.Record(LatencyNotify, e.At.Sub(c.at))
+	}
+}
+
+// membership measures a membership event. The server's time in it, a
+// millisecond at best, tells which change it comes from.
+func (m *measure) membership(e oracle.Membership) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tracks[e.Thing]
+	if t == nil {
+		return
+	}
+	if c := t.cause(m.since, e.Sent.Add(time.Millisecond)); c != nil && !c.membership {
+		c.membership = true
+		m.recorder.Record(LatencyMembership, e.At.Sub(c.at))
+	}
+}
+
+func (t *track) changed(at time.Time) {
+	if len(t.changes) == changesKept {
+		t.changes = append(t.changes[:0], t.changes[1:]...)
+	}
+	t.changes = append(t.changes, change{at: at})
+}
+
+// cause returns the last change in a span of time.
+func (t *track) cause(since, until time.Time) *change {
+	if since.IsZero() {
+		return nil
+	}
+	for i := len(t.changes) - 1; i >= 0; i-- {
+		if c := &t.changes[i]; !c.at.After(until) {
+			if c.at.Before(since) {
+				return nil
+			}
+			return c
+		}
+	}
+	return nil
+}
+
+// Watch tells the fleet which group and job it is about, once both exist.
+// From then on it measures what changes of its things bring about; the oracle
+// takes them in. The group must not have been there before the fleet started.
+func (f *Fleet) Watch(group protocol.ThingGroupName, job protocol.JobID) {
+	f.oracle.Watch(group, job)
+	f.measure.watch(time.Now())
+}
+
+// Latencies returns what was measured, in the order connect, membership,
+// notify-next, update.
+func (f *Fleet) Latencies() []load.Summary { return f.measure.recorder.Summaries() }
+
+// Name returns the name of thing n.
+func (f *Fleet) Name(n int) protocol.ThingName {
+	return protocol.ThingName(nameOf(f.cfg.Prefix, n))
+}
+
+// Replay returns the part of a command line that makes the same draws again.
+func (f *Fleet) Replay() string { return "--seed " + strconv.FormatUint(f.cfg.Seed, 10) }

@@ -224,8 +224,8 @@ func TestVersionsWait(t *testing.T) {
 		begun := time.Now()
 		f.fault = func(_ int, name string) fault {
 			switch {
-			case name == topic.Shadow(thing, "", "update") && time.Since(begun) < 72*time.Second:
-				return ignored // into the commit, from 70 s to 80 s
+			case name == topic.Shadow(thing, "", "update") && time.Since(begun) < 74*time.Second:
+				return ignored // into the commit, from 73 s to 83 s
 			case strings.HasSuffix(name, "/fw-6/update") && time.Since(begun) < 3*time.Minute:
 				return throttle
 			}

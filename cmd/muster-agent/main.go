@@ -3,17 +3,10 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
 
 	"github.com/muster-iot/muster/cmd/internal/agentcmd"
+	"github.com/muster-iot/muster/cmd/internal/cli"
 )
 
-func main() {
-	err := agentcmd.Command().ExecuteContext(context.Background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "muster-agent:", err)
-	}
-	os.Exit(agentcmd.ExitCode(err))
-}
+func main() { os.Exit(cli.Main(agentcmd.Command())) }

@@ -6,15 +6,13 @@ package agentcmd
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/muster-iot/muster/cmd/internal/cli"
 )
 
 // Version is the agent's version; signed targets may ask for a least one.
@@ -23,24 +21,10 @@ const Version = "0.1.0"
 // stopTime is how long a running agent may take to end after SIGTERM.
 const stopTime = 5 * time.Second
 
-// usageError is a wrong command line or configuration.
-type usageError struct{ error }
+// usage makes an error one of wrong usage.
+func usage(err error) error { return &cli.ExitError{Code: cli.Usage, Err: err} }
 
-// ExitCode returns the exit code of an error of the command: 0 none, 2 usage,
-// 1 everything else.
-func ExitCode(err error) int {
-	var usage usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &usage):
-		return 2
-	}
-	return 1
-}
-
-// Command returns the command muster-agent with its subcommands. Errors are
-// returned, one line each, and not printed.
+// Command returns the command muster-agent with its subcommands, for [cli.Main].
 func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "muster-agent",
@@ -51,14 +35,14 @@ func Command() *cobra.Command {
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	cmd.AddCommand(runCommand(), statusCommand())
 	return cmd
 }
 
 func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown argument %q; see --help", args[0])}
+		return cli.Usagef("unknown argument %q; see --help", args[0])
 	}
 	return nil
 }
@@ -75,10 +59,11 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
-			defer stop()
-			logger := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: cfg.LogLevel}))
-			return run(ctx, cfg, logger)
+			logger, err := cli.Logger(cfg.LogLevel)
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), cfg, logger)
 		},
 	}
 	addFlags(cmd.Flags())

@@ -49,11 +49,11 @@ func build(cfg Config, logger *slog.Logger) (_ *agent.Agent, closing func(), err
 	}
 	transport, err := mqtt.New(mqtt.Config{ClientID: string(cfg.Thing), Servers: cfg.MQTT})
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, usage(err)
 	}
 	fetcher, err := newFetcher(cfg, logger)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, usage(err)
 	}
 	verifier, err := newVerifier(cfg, fetcher)
 	if err != nil {
@@ -94,7 +94,7 @@ func installers(cfg Config, logger *slog.Logger) (map[string]agent.Installer, []
 			Trial: health.Window{Timeout: cfg.HealthTimeout}, Logger: logger,
 		})
 		if err != nil {
-			return nil, nil, usageError{err}
+			return nil, nil, usage(err)
 		}
 		byName[p.Name], names = installer, append(names, p.Name)
 	}

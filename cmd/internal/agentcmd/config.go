@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"github.com/muster-iot/muster/cmd/internal/cli"
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/protocol"
 )
@@ -46,7 +46,7 @@ type Config struct {
 	// Register asks a development server to register this thing.
 	Register bool
 	// LogLevel is what is logged at least.
-	LogLevel slog.Level
+	LogLevel string
 }
 
 // Product is one product with its folder and local commands.
@@ -86,14 +86,11 @@ func load(flags *pflag.FlagSet) (Config, error) {
 	cfg := Config{
 		MQTT: list(v.Get("mqtt"), ","), HTTP: v.GetString("http"), Thing: protocol.ThingName(v.GetString("thing")),
 		State: v.GetString("state"), Root: v.GetString("root"), HealthTimeout: v.GetDuration("health-timeout"),
-		Register: v.GetBool("register"),
-	}
-	if err := cfg.LogLevel.UnmarshalText([]byte(v.GetString("log-level"))); err != nil {
-		return Config{}, usageError{fmt.Errorf("log-level %q is not debug, info, warn or error", v.GetString("log-level"))}
+		Register: v.GetBool("register"), LogLevel: v.GetString("log-level"),
 	}
 	var err error
 	if cfg.Products, err = products(list(v.Get("product"), ","), list(v.Get("restart"), ""), list(v.Get("health"), "")); err != nil {
-		return Config{}, usageError{err}
+		return Config{}, usage(err)
 	}
 	if cfg.HardwareID, err = readHardware(v.GetString("hardware-file")); err != nil {
 		return Config{}, err
@@ -118,7 +115,7 @@ func readFile(v *viper.Viper, flags *pflag.FlagSet) error {
 	}
 	for _, key := range file.AllKeys() {
 		if flags.Lookup(key) == nil || key == "config" {
-			return usageError{fmt.Errorf("configuration file %s: unknown setting %q; see muster-agent run --help", name, key)}
+			return cli.Usagef("configuration file %s: unknown setting %q; see muster-agent run --help", name, key)
 		}
 	}
 	return v.MergeConfigMap(file.AllSettings())
@@ -219,7 +216,7 @@ func (c Config) checked() (Config, error) {
 	if c.Thing == "" {
 		host, err := os.Hostname()
 		if err != nil {
-			return c, usageError{errors.New("--thing is missing and this machine has no host name")}
+			return c, cli.Usagef("--thing is missing and this machine has no host name")
 		}
 		c.Thing = protocol.ThingName(host)
 	}
@@ -239,7 +236,7 @@ func (c Config) checked() (Config, error) {
 		err = errors.New("--health-timeout is not a positive time")
 	}
 	if err != nil {
-		return c, usageError{err}
+		return c, usage(err)
 	}
 	if c.State, err = filepath.Abs(c.State); err != nil {
 		return c, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/muster-iot/muster/agent/journal"
 	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/cmd/internal/cli"
 	"github.com/muster-iot/muster/internal/durable"
 )
 
@@ -34,7 +35,7 @@ func statusCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("output %q is not text or json", output)}
+				return cli.Usagef("output %q is not text or json", output)
 			}
 			s, err := readStatus(dir)
 			if err != nil {

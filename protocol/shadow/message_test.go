@@ -64,8 +64,10 @@ func golden(t *testing.T, name string, got []byte, want string) {
 func TestAcceptedEchoes(t *testing.T) {
 	d := apply(t, shadow.Document{}, `{"state":{"desired":{"a":1,"z":1},"reported":{"b":1}}}`)
 	for _, test := range []struct{ name, update, want string }{
-		{"nulls as sent", `{"state":{"desired":{"a":null,"o":{"x":null,"y":[1,{"k":2}],"e":{}}}}}`,
-			`{"state":{"desired":{"a":null,"o":{"e":{},"x":null,"y":[1,{"k":2}]}}},"metadata":{"desired":{"o":{"e":{},"y":[{"timestamp":9},{"k":{"timestamp":9}}]}}},"version":2,"timestamp":9}`},
+		{
+			"nulls as sent", `{"state":{"desired":{"a":null,"o":{"x":null,"y":[1,{"k":2}],"e":{}}}}}`,
+			`{"state":{"desired":{"a":null,"o":{"e":{},"x":null,"y":[1,{"k":2}]}}},"metadata":{"desired":{"o":{"e":{},"y":[{"timestamp":9},{"k":{"timestamp":9}}]}}},"version":2,"timestamp":9}`,
+		},
 		{"section null", `{"state":{"desired":null},"clientToken":"c"}`, `{"state":{"desired":null},"metadata":{},"version":2,"timestamp":9,"clientToken":"c"}`},
 		{"section null, other set", `{"state":{"desired":null,"reported":{"b":2}}}`, `{"state":{"desired":null,"reported":{"b":2}},"metadata":{"reported":{"b":{"timestamp":9}}},"version":2,"timestamp":9}`},
 		{"state null", `{"state":null}`, `{"state":null,"metadata":{"timestamp":9},"version":2,"timestamp":9}`},

@@ -178,12 +178,15 @@ func (h *havoc) work(moment, down func()) {
 // strike kills the server at such a moment.
 func (h *havoc) strike(at moment) {
 	kill := func() { h.server.kill() }
-	few := func() { h.await(1 + h.rng.IntN(400)); <-time.After(time.Duration(h.rng.IntN(2000)) * time.Microsecond) }
+	few := func() {
+		h.await(1 + h.rng.IntN(1500))
+		<-time.After(time.Duration(h.rng.IntN(2000)) * time.Microsecond)
+	}
 	switch at {
 	case afterAck:
 		h.work(few, kill)
 	case inBurst:
-		h.work(func() { h.await(1); <-time.After(time.Duration(h.rng.IntN(600)) * time.Millisecond) }, kill)
+		h.work(func() { h.await(1); <-time.After(time.Duration(h.rng.IntN(1200)) * time.Millisecond) }, kill)
 	case inStart:
 		h.work(func() {
 			few()

@@ -19,35 +19,41 @@ import (
 	"time"
 )
 
-// programs is the folder with the built programs.
-var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "proctest-")
-	if err != nil {
-		return "", err
+// programs builds the programs once, when a test first needs them.
+type programs struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+var built programs
+
+func (p *programs) build() {
+	if p.dir, p.err = os.MkdirTemp("", "proctest-"); p.err != nil {
+		return
 	}
-	build := exec.Command("go", "build", "-o", dir, "./cmd/musterd", "./cmd/muster-agent")
+	build := exec.Command("go", "build", "-o", p.dir, "./cmd/musterd", "./cmd/muster-agent")
 	build.Dir = filepath.Join("..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("cannot build the programs: %w\n%s", err, out)
+		p.err = fmt.Errorf("cannot build the programs: %w\n%s", err, out)
 	}
-	return dir, nil
-})
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, _ := programs(); dir != "" {
-		_ = os.RemoveAll(dir)
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
 	}
 	os.Exit(code)
 }
 
 func program(t *testing.T, name string) string {
 	t.Helper()
-	dir, err := programs()
-	if err != nil {
-		t.Fatal(err)
+	built.once.Do(built.build)
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
-	return filepath.Join(dir, name)
+	return filepath.Join(built.dir, name)
 }
 
 // process is a program that a test has started.

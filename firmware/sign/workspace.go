@@ -122,7 +122,11 @@ func (w *Workspace) Find(product, version string) (firmware.Target, error) {
 		}
 	}
 	if found == nil {
-		return firmware.Target{}, protocol.Errorf(protocol.NotFound, "there is no release %s of product %q; muster release list shows what there is", version, product)
+		what := "release"
+		if version != "" {
+			what += " " + version
+		}
+		return firmware.Target{}, protocol.Errorf(protocol.NotFound, "there is no %s of product %q; muster release list shows what there is", what, product)
 	}
 	return *found, nil
 }

@@ -31,5 +31,7 @@ the environment, and that over the file.`,
 	}
 	c.PersistentFlags().String("config", "", "YAML file with the same keys as the flags")
 	c.AddCommand(firmwareCommand(), releaseCommand())
+	c.AddCommand(demoCommand())
+	c.AddCommand(childCommands()...)
 	return c
 }

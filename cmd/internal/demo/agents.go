@@ -1,0 +1,69 @@
+package demo
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/muster-iot/muster/protocol"
+)
+
+// realAgents is how many devices are processes of their own.
+const realAgents = 3
+
+// realDevice is a device that is a process of its own, with its own folders.
+type realDevice struct {
+	name  protocol.ThingName
+	dir   string // folder of everything below
+	child *child
+}
+
+// The agent runs these on its device. The restart command keeps a ledger of
+// every version that was started, which the demo counts in the end; the health
+// command is the product's own.
+const (
+	restartCommand = `printf '%s\n' "$MUSTER_VERSION" >> "$MUSTER_DIR/started"`
+	healthCommand  = `sh "$MUSTER_CURRENT/health"`
+)
+
+// startAgents starts the real agents. They register themselves, which a
+// development server allows.
+func startAgents(f *family, m *musterd, folder, root string) ([]*realDevice, error) {
+	var devices []*realDevice
+	for i := range realAgents {
+		name := fmt.Sprintf("real-%d", i+1)
+		d := &realDevice{name: protocol.ThingName(name), dir: filepath.Join(folder, name)}
+		var err error
+		d.child, err = f.start(name, "muster-agent", "run",
+			"--mqtt", m.MQTT, "--http", m.url(), "--thing", name, "--register",
+			"--state", filepath.Join(d.dir, "state"), "--product", product+"="+d.install(),
+			"--root", root, "--restart", restartCommand, "--health", healthCommand, "--health-timeout", "20s")
+		if err != nil {
+			return nil, err
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
+}
+
+// install is the product's folder on the device.
+func (d *realDevice) install() string { return filepath.Join(d.dir, product) }
+
+// running reads from the device's disk which version is the current one.
+func (d *realDevice) running() string {
+	data, err := os.ReadFile(filepath.Join(d.install(), "current", "VERSION"))
+	if err != nil {
+		return "none"
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// started reads which versions were started on the device, in order.
+func (d *realDevice) started() []string {
+	data, err := os.ReadFile(filepath.Join(d.install(), "started"))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(data))
+}

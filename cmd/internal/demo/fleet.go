@@ -1,0 +1,107 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/simulator"
+)
+
+const (
+	// namePattern makes the names of the virtual devices.
+	namePattern = "virtual-%04d"
+	// updateTime is the longest time that a virtual device takes to update:
+	// long enough that there is a middle in which things can go wrong.
+	updateTime = 8 * time.Second
+	// dropTime is how long dropped devices stay away.
+	dropTime = 4 * time.Second
+	// dropFraction is the part of the virtual devices that is dropped.
+	dropFraction = 0.1
+)
+
+// startFleet starts the virtual devices, spread over some seconds. They are
+// the agent's code on a made-up machine that is born with version 5.
+func (d *Demo) startFleet(ctx context.Context) error {
+	root, err := os.ReadFile(d.app.root)
+	if err != nil {
+		return fmt.Errorf("cannot read the root that devices trust: %w", err)
+	}
+	d.fleet, err = simulator.New(simulator.Config{
+		HTTP: d.server.url(), MQTT: d.server.MQTT, Root: root, Product: product, Version: oldVersion, Seq: d.app.old.Custom.Seq,
+		Prefix: namePattern, Seed: d.cfg.Seed, Register: true, UpdateTime: updateTime,
+	})
+	if err != nil {
+		return err
+	}
+	return d.fleet.Start(ctx, d.cfg.Devices, max(time.Second, time.Duration(d.cfg.Devices)*10*time.Millisecond))
+}
+
+// dropSome cuts virtual devices off the network and waits until the server
+// has seen them go. It does not wait until they are back.
+func (d *Demo) dropSome(ctx context.Context) error {
+	all := realAgents + d.cfg.Devices
+	n := d.fleet.Drop(dropFraction, dropTime)
+	d.plan.dropped = n
+	d.screen.event("cut %d virtual devices off the network, in the middle of their updates, for %s", n, dropTime)
+	if err := d.until(ctx, "the server sees that devices are gone", dropTime, func(p progress) bool { return p.connected <= all-n }); err != nil {
+		return err
+	}
+	gone, err := d.watch.api.Search(ctx, "NOT connectivity.connected:true")
+	if err != nil {
+		return err
+	}
+	d.outcome.dropped = map[protocol.ThingName]bool{}
+	for _, t := range gone {
+		d.outcome.dropped[t.ThingName] = true
+	}
+	return nil
+}
+
+// joinLate switches on more devices, all in half a second.
+func (d *Demo) joinLate() error {
+	first := d.cfg.Devices
+	d.screen.event("switch on %d more devices with version %s; no command follows", lateJoiners, oldVersion)
+	if err := d.fleet.Add(lateJoiners); err != nil {
+		return err
+	}
+	for i := range lateJoiners {
+		d.outcome.late = append(d.outcome.late, d.fleet.Name(first+i))
+	}
+	return nil
+}
+
+// disks reads from all devices what runs on them and how often it was
+// installed.
+func (d *Demo) disks(o *outcome) {
+	o.disks, o.installs = map[protocol.ThingName]string{}, map[protocol.ThingName]int{}
+	for _, v := range d.fleet.Devices() {
+		o.disks[v.Thing], o.installs[v.Thing] = v.Running.Version, v.Installs
+	}
+	for _, r := range d.real {
+		o.disks[r.name] = r.running()
+		for _, v := range r.started() {
+			if v == newVersion {
+				o.installs[r.name]++
+			}
+		}
+	}
+}
+
+// checkInvariants lets the simulator's oracle judge the history of the virtual
+// devices.
+func (d *Demo) checkInvariants(ctx context.Context, o *outcome) error {
+	results, err := d.fleet.Check(ctx, fmt.Sprintf("muster demo --devices %d --seed %d", d.cfg.Devices, d.cfg.Seed))
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		o.checked++
+		for _, v := range r.Violations {
+			o.violations = append(o.violations, fmt.Sprintf("%s (%s) %s: %s", r.Name, r.Title, v.Thing, v.What))
+		}
+	}
+	return nil
+}

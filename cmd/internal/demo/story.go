@@ -1,0 +1,235 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/event"
+	"github.com/muster-iot/muster/protocol/jobs"
+	"github.com/muster-iot/muster/simulator"
+	"github.com/muster-iot/muster/simulator/awsapi"
+)
+
+// What the demo creates.
+const (
+	oldVersion, newVersion = "5", "6"
+
+	groupName protocol.ThingGroupName = "ConnectedSWV5"
+	query                             = "connectivity.connected:true AND attributes.softwareVersion:5"
+	firstJob  protocol.JobID          = "app-5"
+	jobName   protocol.JobID          = "app-6"
+)
+
+const (
+	// lateJoiners is how many devices come after the job.
+	lateJoiners = 20
+	// stepLimit bounds every wait: what takes longer has failed.
+	stepLimit = 2 * time.Minute
+	// slowNotify is how long a notification may take; it is generous, because
+	// everything runs on one machine.
+	slowNotify = 2 * time.Second
+)
+
+// story plays the steps in order.
+func (d *Demo) story(ctx context.Context) error {
+	d.plan = plan{
+		real: realAgents, virtual: d.cfg.Devices, late: lateJoiners, wanted: newVersion, slow: slowNotify,
+	}
+	d.screen.line("Muster demo: a server, %d real agents and %d virtual devices; all of them go from version %s to %s.\n",
+		realAgents, d.cfg.Devices, oldVersion, newVersion)
+	for _, step := range []func(context.Context) error{
+		d.startServer, d.publish, d.startDevices, d.createGroup, d.createJob, d.hurt, d.finish, d.conclude,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Demo) startServer(ctx context.Context) error {
+	d.screen.step("Start musterd in an empty folder, on free ports")
+	took, err := d.server.start(ctx)
+	if err != nil {
+		return err
+	}
+	d.screen.note("answers after %d ms: AWS IoT API at %s, MQTT at %s", took.Milliseconds(), d.server.url(), d.server.MQTT)
+	d.idleMemory = d.server.memory()
+	return d.connect()
+}
+
+func (d *Demo) publish(ctx context.Context) (err error) {
+	d.screen.step(fmt.Sprintf("Make a firmware key; pack, sign and publish versions %s and %s of the product %s", oldVersion, newVersion, product))
+	if d.app, err = publish(ctx, d.server.url(), d.folder); err != nil {
+		return err
+	}
+	d.screen.note("%s and %s, signed; the server cannot sign releases", d.app.old.Path, d.app.new.Path)
+	return nil
+}
+
+// startDevices starts both kinds of device. The virtual ones are born with
+// version 5; the real ones are empty and get it by a job of their own.
+func (d *Demo) startDevices(ctx context.Context) (err error) {
+	d.screen.step(fmt.Sprintf("Start %d muster-agent processes and %d virtual devices", realAgents, d.cfg.Devices))
+	d.screen.note("the agents begin with nothing and install version %s by job %s; virtual devices are born with it", oldVersion, firstJob)
+	if d.real, err = startAgents(d.family, d.server, d.folder, d.app.root); err != nil {
+		return err
+	}
+	if err := d.until(ctx, "the real agents connect", stepLimit, func(p progress) bool { return p.connected >= realAgents }); err != nil {
+		return err
+	}
+	var targets []string
+	for _, r := range d.real {
+		targets = append(targets, arn(protocol.KindThing, string(r.name)))
+	}
+	if err := d.install(ctx, awsapi.JobSpec{ID: firstJob, Targets: targets}, d.app.old.Document()); err != nil {
+		return err
+	}
+	if err := d.startFleet(ctx); err != nil {
+		return err
+	}
+	all := realAgents + d.cfg.Devices
+	return d.until(ctx, "all devices are connected and on version 5", stepLimit, func(p progress) bool {
+		return p.connected == all && p.versions[oldVersion] == all
+	})
+}
+
+// install creates a job.
+func (d *Demo) install(ctx context.Context, spec awsapi.JobSpec, document any) (err error) {
+	if spec.Document, err = json.Marshal(document); err != nil {
+		return err
+	}
+	return d.watch.api.CreateJob(ctx, spec)
+}
+
+// arn names something of the demo's server, which has the default region and
+// account.
+func arn(kind, name string) string {
+	return protocol.ARN{Region: "us-east-1", Account: "123456789012", Kind: kind, Name: name}.String()
+}
+
+func (d *Demo) createGroup(ctx context.Context) error {
+	d.screen.step(fmt.Sprintf("Create the dynamic group %s", groupName))
+	d.screen.note("query: %s", query)
+	if err := d.watch.api.EnableEvents(ctx, event.ThingGroupMembership, event.JobExecution); err != nil {
+		return err
+	}
+	if _, err := d.watch.api.CreateDynamicGroup(ctx, groupName, query); err != nil {
+		return err
+	}
+	d.watch.group = groupName
+	all := realAgents + d.cfg.Devices
+	return d.until(ctx, "the group has every device", stepLimit, func(p progress) bool { return p.members == all })
+}
+
+func (d *Demo) createJob(ctx context.Context) error {
+	d.screen.step(fmt.Sprintf("Create the continuous job %s for the group: install version %s", jobName, newVersion))
+	err := d.install(ctx, awsapi.JobSpec{
+		ID: jobName, Targets: []string{arn(protocol.KindThingGroup, string(groupName))}, Continuous: true,
+	}, d.app.new.Document())
+	if err != nil {
+		return err
+	}
+	d.watch.job = jobName
+	d.fleet.Watch(groupName, jobName)
+	d.watch.commands.Store(0)
+	return nil
+}
+
+// hurt breaks things while the devices update.
+func (d *Demo) hurt(ctx context.Context) error {
+	all := realAgents + d.cfg.Devices
+	d.screen.progress(d.watch.look(ctx))
+	if err := d.until(ctx, "a fifth of the devices is updated", stepLimit, succeeded(all/5)); err != nil {
+		return err
+	}
+	if err := d.dropSome(ctx); err != nil {
+		return err
+	}
+	if err := d.until(ctx, "two fifths of the devices are updated", stepLimit, succeeded(2*all/5)); err != nil {
+		return err
+	}
+	if err := d.killServer(ctx); err != nil {
+		return err
+	}
+	if err := d.until(ctx, "most devices are updated", stepLimit, succeeded(4*all/5)); err != nil {
+		return err
+	}
+	return d.joinLate()
+}
+
+func succeeded(n int) func(progress) bool {
+	return func(p progress) bool { return p.executions[jobs.Succeeded] >= max(1, n) }
+}
+
+func (d *Demo) killServer(ctx context.Context) error {
+	d.screen.event("kill -9 musterd, and start it again on the same folder and ports")
+	if err := d.server.kill(); err != nil {
+		return err
+	}
+	d.plan.kills++
+	took, err := d.server.start(ctx)
+	if err != nil {
+		return err
+	}
+	d.screen.event("musterd answers again after %d ms", took.Milliseconds())
+	return nil
+}
+
+// finish waits until every device is updated and the group is empty.
+func (d *Demo) finish(ctx context.Context) error {
+	all := d.plan.devices()
+	return d.until(ctx, "all devices are updated and the group is empty", stepLimit, func(p progress) bool {
+		return p.versions[newVersion] == all && p.connected == all && p.members == 0 && p.executions[jobs.Succeeded] == all
+	})
+}
+
+// conclude gathers what came of it, judges it and prints the summary.
+func (d *Demo) conclude(ctx context.Context) error {
+	d.busyMemory = d.server.memory()
+	if err := d.gather(ctx, &d.outcome); err != nil {
+		return fmt.Errorf("cannot gather the results: %w", err)
+	}
+	d.screen.step("Count what came of it")
+	failed := d.screen.summary(judge(d.plan, d.outcome))
+	d.screen.line("\n%s", d.figures())
+	if d.cfg.Keep {
+		d.tries()
+		<-ctx.Done()
+	}
+	return failed
+}
+
+// gather asks the server, the devices' disks and the simulator.
+func (d *Demo) gather(ctx context.Context, o *outcome) (err error) {
+	things, err := d.watch.api.Search(ctx, "thingName:*")
+	if err != nil {
+		return err
+	}
+	o.index = map[protocol.ThingName]string{}
+	for _, t := range things {
+		o.index[t.ThingName] = t.Attributes["softwareVersion"]
+		if t.Connectivity != nil && t.Connectivity.Connected {
+			o.connected++
+		}
+	}
+	if o.executions, err = d.watch.api.ExecutionsOfJob(ctx, jobName); err != nil {
+		return err
+	}
+	members, err := d.watch.api.Members(ctx, groupName)
+	if err != nil {
+		return err
+	}
+	o.members, o.commands = len(members), int(d.watch.commands.Load())
+	o.starts, o.kills = d.server.starts, d.server.kills
+	d.disks(o)
+	for _, l := range d.fleet.Latencies() {
+		if l.Name == simulator.LatencyNotify {
+			o.notify = latency{l.Count, l.P50, l.P99}
+		}
+	}
+	return d.checkInvariants(ctx, o)
+}

@@ -248,3 +248,14 @@ func (c Config) checked() (Config, error) {
 	}
 	return c, nil
 }
+
+// Load decodes the arguments of the subcommand run, the environment and the
+// file that either names.
+func Load(args []string) (Config, error) {
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	addFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return Config{}, usage(err)
+	}
+	return load(flags)
+}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +19,7 @@ type network struct {
 	dialer net.Dialer
 
 	mu        sync.Mutex
-	conn      net.Conn // the newest one
+	conn      *line // the newest one
 	unplugged bool
 	until     time.Time // dropped until then
 }
@@ -47,8 +48,8 @@ func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 		conn.Close()
 		return nil, errUnplugged
 	}
-	n.conn = conn
-	return conn, nil
+	n.conn = &line{Conn: conn}
+	return n.conn, nil
 }
 
 func (n *network) reachable() bool {
@@ -83,7 +84,24 @@ func (n *network) plug() {
 
 func (n *network) hangUp() {
 	if n.conn != nil {
+		n.conn.cut.Store(true)
 		n.conn.Close()
 		n.conn = nil
 	}
+}
+
+// line is a connection that may be cut. paho takes a read from a closed
+// connection for the end of its own doing and would notice a cut only when a
+// ping stays unanswered, so that a read says that the line was cut.
+type line struct {
+	net.Conn
+	cut atomic.Bool
+}
+
+func (l *line) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if err != nil && l.cut.Load() {
+		err = errUnplugged
+	}
+	return n, err
 }

@@ -197,7 +197,7 @@ func checkJ2(h *History, s State) Result {
 			if is, known := memberAt(h, events[x.Thing], x.QueuedAt); known {
 				r.check(is, x.Thing, x.QueuedAt, "execution %d of job %s was made for %s while it was in no target", x.Number, j.ID, x.Thing)
 			}
-			if is, known := memberAt(h, events[x.Thing], x.StartedAt); known && !x.StartedAt.IsZero() {
+			if is, known := memberAt(h, events[x.Thing], x.StartedAt); known {
 				r.check(is, x.Thing, x.StartedAt, "execution %d of job %s was started by %s after it had left", x.Number, j.ID, x.Thing)
 			}
 			r.check(x.Status != jobs.Queued || members[x.Thing], x.Thing, s.At,
@@ -208,28 +208,29 @@ func checkJ2(h *History, s State) Result {
 }
 
 // memberAt tells from a thing's events whether it was in any of the groups at
-// a time. A change in the very same millisecond counts for either.
-func memberAt(h *History, events []Membership, at time.Time) (is, known bool) {
-	if h.gap(at) {
+// some moment of the second that begins at a time: executions have their times
+// in whole seconds, events in milliseconds.
+func memberAt(h *History, events []Membership, at time.Time) (was, known bool) {
+	if at.IsZero() || h.gap(at) || h.gap(at.Add(time.Second)) {
 		return false, false
 	}
+	if len(events) > 0 && events[0].Epoch > 1 {
+		return false, false // what came before is not known
+	}
 	in := map[protocol.ThingGroupName]bool{}
-	near := false
 	for _, e := range events {
-		if e.Sent.After(at.Add(time.Millisecond)) {
+		if !e.Sent.Before(at.Add(time.Second)) {
 			break
 		}
+		if e.Sent.After(at) && (e.Added || in[e.Group]) {
+			return true, true // it joined within the second, or was in when it began
+		}
 		in[e.Group] = e.Added
-		near = near || e.Added && !e.Sent.Before(at.Add(-time.Millisecond)) || !e.Added && !e.Sent.Before(at.Add(-time.Millisecond))
-	}
-	if near {
-		return true, true
 	}
 	for _, member := range in {
-		is = is || member
+		was = was || member
 	}
-	// Before the first event of a later epoch nothing is known of a thing.
-	return is, len(events) == 0 || events[0].Epoch == 1
+	return was, true
 }
 
 // checkJ3 puts all that was ever seen of each execution in the order of its

@@ -16,9 +16,12 @@ import (
 	"github.com/muster-iot/muster/protocol/topic"
 )
 
+// pass lets (virtual) time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 // settle lets everything happen that is going to happen within a while.
 func settle() {
-	time.Sleep(30 * time.Minute)
+	pass(30 * time.Minute)
 	synctest.Wait()
 }
 
@@ -161,7 +164,7 @@ func TestUnavailable(t *testing.T) {
 				x := f.push("fw-6", w.doc("6"))
 				d := boot(t, w, f)
 				defer d.stop()
-				time.Sleep(4 * time.Hour)
+				pass(4 * time.Hour)
 				synctest.Wait()
 				if f.status(x) != jobs.Succeeded {
 					t.Errorf("status %s", f.status(x))
@@ -250,14 +253,14 @@ func TestOffline(t *testing.T) {
 		x := f.push("fw-6", w.doc("6"))
 		d := boot(t, w, f)
 		defer d.stop()
-		time.Sleep(90 * time.Second)
+		pass(90 * time.Second)
 		f.drop(true)
 		settle()
 		if w.version() != "6" || f.status(x) != jobs.InProgress {
 			t.Fatalf("offline: version %s, status %s", w.version(), f.status(x))
 		}
 		attempts := f.connects()
-		time.Sleep(10 * time.Hour)
+		pass(10 * time.Hour)
 		synctest.Wait()
 		if per := float64(f.connects()-attempts) / 10; per > 180 || per < 60 {
 			t.Errorf("%.0f connection attempts an hour", per)
@@ -348,7 +351,7 @@ func TestCanceled(t *testing.T) {
 				x := f.push("fw-6", w.doc("6"))
 				d := boot(t, w, f)
 				defer d.stop()
-				time.Sleep(row.after)
+				pass(row.after)
 				f.end(x, row.status)
 				settle()
 				if w.version() != row.runs || f.status(x) != row.status || f.reported["softwareVersion"] != row.runs {
@@ -370,7 +373,7 @@ func TestCanceledWhileOff(t *testing.T) {
 		w.slow = time.Minute
 		x := f.push("fw-6", w.doc("6"))
 		d := boot(t, w, f)
-		time.Sleep(150 * time.Second)
+		pass(150 * time.Second)
 		d.stop()
 		f.drop(false)
 		f.end(x, jobs.Canceled)

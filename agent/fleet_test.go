@@ -382,7 +382,7 @@ func (w *world) work(ctx context.Context, name string) error {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			time.Sleep(time.Second)
+			pass(time.Second)
 			return ctx.Err()
 		}
 	}

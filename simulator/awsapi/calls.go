@@ -245,3 +245,20 @@ func ThingOf(arn string) protocol.ThingName {
 	_, name, _ := strings.Cut(arn, ":thing/")
 	return protocol.ThingName(name)
 }
+
+// DeleteJob ends a job and removes it with its executions.
+func (c *Client) DeleteJob(ctx context.Context, id protocol.JobID) error {
+	return c.call(ctx, request{
+		service: iot, method: http.MethodDelete, path: "/jobs/" + url.PathEscape(string(id)), query: url.Values{"force": {"true"}},
+	}, nil)
+}
+
+// DeleteGroup removes a dynamic thing group.
+func (c *Client) DeleteGroup(ctx context.Context, name protocol.ThingGroupName) error {
+	return c.call(ctx, request{service: iot, method: http.MethodDelete, path: "/dynamic-thing-groups/" + url.PathEscape(string(name))}, nil)
+}
+
+// DeleteThing removes a thing from the registry.
+func (c *Client) DeleteThing(ctx context.Context, name protocol.ThingName) error {
+	return c.call(ctx, request{service: iot, method: http.MethodDelete, path: "/things/" + url.PathEscape(string(name))}, nil)
+}

@@ -151,41 +151,54 @@ func withDefaults(cfg Config) Config {
 
 // Run carries the scenario out and returns how it went. An error is that it
 // could not be carried out; broken invariants and missed thresholds are in
-// the report.
-func (r *Rollout) Run(ctx context.Context) (*report.Report, error) {
+// the report. What it made on the server is removed, unless something did not
+// hold: then it is left to be looked at.
+func (r *Rollout) Run(ctx context.Context) (rep *report.Report, err error) {
 	began := time.Now()
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
-	defer r.fleet.Stop()
-	stop := r.watch(ctx)
-	defer stop()
+	defer func() {
+		r.fleet.Stop()
+		if !r.cfg.Keep && (rep == nil || rep.ExitCode() == 0) {
+			err = errors.Join(err, r.tidy(ctx))
+		}
+	}()
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
+	stop := r.watch(ctx)
+	defer stop()
+	if err := r.limited(ctx); err != nil {
+		return nil, err
+	}
+	rep = &report.Report{
+		Scenario: "rollout", Seed: r.cfg.Seed, Target: r.cfg.Source.HTTP, Run: r.cfg.Run,
+		Began: began, Took: time.Since(began), Replay: r.cfg.Replay, Process: report.Measure(),
+	}
+	rep.Invariants, err = r.fleet.Check(ctx, r.cfg.Replay)
+	if err != nil {
+		return nil, fmt.Errorf("cannot check the invariants: %w", err)
+	}
+	stop()
+	rep.Latencies, rep.Counts = r.fleet.Latencies(), r.fleet.Snapshot()
+	if rep.Thresholds, err = r.thresholds(ctx, rep); err != nil {
+		return nil, err
+	}
+	return rep, nil
+}
+
+// limited tells the story within its time. That it took too long is no error:
+// a threshold says so.
+func (r *Rollout) limited(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
 	err := r.story(limited)
 	if err != nil && ctx.Err() == nil && limited.Err() != nil {
 		r.expired = true
-		err = nil
+		return nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	took := time.Since(began)
-	invariants, err := r.fleet.Check(ctx, r.cfg.Replay)
-	if err != nil {
-		return nil, fmt.Errorf("cannot check the invariants: %w", err)
-	}
-	stop()
-	rep := &report.Report{
-		Scenario: "rollout", Seed: r.cfg.Seed, Target: r.cfg.Source.HTTP, Run: r.cfg.Run, Began: began, Took: took,
-		Replay: r.cfg.Replay, Invariants: invariants, Latencies: r.fleet.Latencies(), Counts: r.fleet.Snapshot(),
-		Process: report.Measure(),
-	}
-	rep.Thresholds, err = r.thresholds(ctx, rep)
-	return rep, err
+	return err
 }
 
 // prepare publishes the firmware and makes the fleet.

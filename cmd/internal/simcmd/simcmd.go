@@ -48,6 +48,7 @@ type settings struct {
 	Firmware       string        `mapstructure:"firmware"`
 	PassphraseFile string        `mapstructure:"passphrase-file"`
 	JSON           string        `mapstructure:"json"`
+	Keep           bool          `mapstructure:"keep"`
 	NoTTY          bool          `mapstructure:"no-tty"`
 	LogLevel       string        `mapstructure:"log-level"`
 }
@@ -110,7 +111,7 @@ func flags(c *cobra.Command) {
 	f.Duration("update-time", time.Second, "longest time of an update, download aside")
 	f.Duration("max-notify", 0, "threshold: the p99 from a change to notify-next (0 is none)")
 	f.Int("rate", 0, "maximumPerMinute of the job (0 is none)")
-	f.String("query", "", `query of the group (default "connectivity.connected:true AND attributes.softwareVersion:FROM")`)
+	f.String("query", "", `query of the group (default the run's connected things on the old version)`)
 	f.String("product", "app", "product that is updated")
 	f.String("from", "5", "version that the things begin with")
 	f.String("to", "6", "version that they are updated to")
@@ -118,6 +119,7 @@ func flags(c *cobra.Command) {
 	f.String("firmware", "", "firmware folder that signs the versions (default: what the server has, or a key for this run)")
 	f.String("passphrase-file", "", "file with the passphrase of the firmware folder")
 	f.String("json", "", "file for the report as JSON; - is standard output, in place of the text")
+	f.Bool("keep", false, "leave group, job and things on the server; what went wrong is always left")
 	f.Bool("no-tty", false, "plain lines also on a terminal")
 	f.String("log-level", "error", "debug, info, warn or error")
 }
@@ -192,7 +194,7 @@ func (s settings) scenario(c *cobra.Command) (scenario.Config, error) {
 	cfg = scenario.Config{
 		Source: scenario.Source{HTTP: server, Product: s.Product, From: s.From, To: s.To, Workspace: s.Firmware},
 		MQTT:   s.MQTT, Devices: s.Devices, Late: s.Late, Ramp: s.Ramp, DropTime: s.DropTime, CrashPhase: update.Phase(s.CrashPhase),
-		UpdateTime: s.UpdateTime, Timeout: s.Duration, MaxNotify: s.MaxNotify, Run: s.Run, Query: s.Query, PerMinute: s.Rate,
+		UpdateTime: s.UpdateTime, Timeout: s.Duration, MaxNotify: s.MaxNotify, Run: s.Run, Query: s.Query, PerMinute: s.Rate, Keep: s.Keep,
 		Seed: s.Seed, Logger: logger,
 		Progress: report.NewProgress(c.ErrOrStderr(), !s.NoTTY && term.IsTerminal(int(os.Stderr.Fd()))),
 		Replay:   replay(c),

@@ -191,16 +191,20 @@ func (d *Device) boot(ctx context.Context, boot uint64) (crashed bool, err error
 		return false, err
 	case <-d.crash:
 	}
-	// Nothing leaves the device any more, then nothing is written any more,
-	// and only then does the agent notice.
-	d.network.unplug()
-	d.mu.Lock()
-	d.machine.cut()
-	d.mu.Unlock()
+	d.powerOff()
 	stop()
 	<-ended
 	d.reboot()
 	return true, nil
+}
+
+// powerOff cuts the power: nothing leaves the device any more, then nothing is
+// written any more. The agent notices later, as it ends.
+func (d *Device) powerOff() {
+	d.network.unplug()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.machine.cut()
 }
 
 // reboot makes the machine as it is after the power cut.
@@ -258,7 +262,8 @@ func (d *Device) Crash() {
 	}
 }
 
-// CrashAt arms one crash at the moment when the agent enters a phase.
+// CrashAt arms one crash in a phase: the power is cut when the phase has just
+// been journaled, before any of its work is done.
 func (d *Device) CrashAt(p update.Phase) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -269,13 +274,20 @@ func (d *Device) CrashAt(p update.Phase) {
 func (d *Device) phase(s update.State) {
 	d.mu.Lock()
 	d.status.Phase, d.status.Execution = s.Phase, s.Execution
-	crash := d.crashAt != "" && d.crashAt == s.Phase
-	if crash {
+	d.mu.Unlock()
+	d.tell(Event{Kind: PhaseEntered, Phase: s.Phase, Execution: s.Execution})
+}
+
+// saved is called when the agent has journaled a state.
+func (d *Device) saved(s update.State) {
+	d.mu.Lock()
+	due := d.crashAt != "" && d.crashAt == s.Phase
+	if due {
 		d.crashAt = ""
 	}
 	d.mu.Unlock()
-	d.tell(Event{Kind: PhaseEntered, Phase: s.Phase, Execution: s.Execution})
-	if crash {
+	if due {
+		d.powerOff()
 		d.Crash()
 	}
 }

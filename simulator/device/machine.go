@@ -157,7 +157,7 @@ func (d *Device) agent(boot uint64) (*agent.Agent, error) {
 	return agent.New(agent.Config{
 		Thing:     cfg.Thing,
 		Transport: &tap{device: d, transport: client},
-		Journal:   m.journal(),
+		Journal:   watched{m.journal(), d},
 		Trust: verify.Trust{
 			Verifier: verifier, Products: []string{cfg.Product}, HardwareID: hardware,
 			Formats: []string{firmware.FormatAppDir}, AgentVersion: agentVersion,
@@ -171,6 +171,21 @@ func (d *Device) agent(boot uint64) (*agent.Agent, error) {
 		Observe: d.phase,
 		Logger:  cfg.Logger,
 	})
+}
+
+// watched is the journal of an agent that is watched as it writes.
+type watched struct {
+	*journal.Journal
+	device *Device
+}
+
+// SaveState writes the state, and may be the last thing that is written.
+func (w watched) SaveState(s update.State) error {
+	err := w.Journal.SaveState(s)
+	if err == nil {
+		w.device.saved(s)
+	}
+	return err
 }
 
 const (

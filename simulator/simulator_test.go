@@ -1,0 +1,275 @@
+package simulator_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server"
+	"github.com/muster-iot/muster/simulator"
+	"github.com/muster-iot/muster/simulator/awsapi"
+	"github.com/muster-iot/muster/simulator/oracle"
+	"github.com/muster-iot/muster/simulator/report"
+	"github.com/muster-iot/muster/simulator/scenario"
+)
+
+// patience bounds every wait; nothing takes a part of it on an idle machine.
+const patience = 60 * time.Second
+
+// running is a server in this process.
+type running struct {
+	server.Addresses
+	stop func()
+}
+
+// serve starts a server on loopback. It is stopped when the test ends, or before.
+func serve(t *testing.T, dir, http, mqtt string) running {
+	t.Helper()
+	ready := make(chan server.Addresses, 1)
+	s, err := server.New(server.Config{
+		Data: dir, HTTP: http, MQTT: mqtt, Account: server.DefaultAccount, Region: server.DefaultRegion,
+		Dev: true, Logger: slog.New(slog.DiscardHandler), Ready: func(a server.Addresses) { ready <- a },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	stopped := false
+	r := running{stop: func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	}}
+	t.Cleanup(r.stop)
+	select {
+	case r.Addresses = <-ready:
+	case err := <-ended:
+		t.Fatalf("the server did not start: %v", err)
+	}
+	return r
+}
+
+func background(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// TestRollout is a whole run through its scenario: a ramp, late joiners, cut
+// connections, power cuts in the middle of the update.
+func TestRollout(t *testing.T) {
+	s := serve(t, t.TempDir(), "127.0.0.1:0", "127.0.0.1:0")
+	r, err := scenario.New(scenario.Config{
+		Source:  scenario.Source{HTTP: "http://" + s.HTTP},
+		Devices: 25, Late: 5, Drop: 0.2, DropTime: 300 * time.Millisecond, Crash: 0.1, UpdateTime: time.Second,
+		Timeout: patience, Seed: 1, Run: "test", Replay: "go test",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := r.Run(background(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.ExitCode() != 0 {
+		var b strings.Builder
+		_ = rep.Write(&b)
+		t.Fatal(b.String())
+	}
+	c := rep.Counts
+	if c.ByVersion["6"] != 30 || c.Succeeded != 30 || c.Installs != 30 || c.Drops != 5 || c.Crashes != 3 {
+		t.Errorf("counts: %+v", c)
+	}
+	for _, i := range rep.Invariants {
+		if i.Checks == 0 {
+			t.Errorf("invariant %s compared nothing", i.Name)
+		}
+	}
+	for _, l := range rep.Latencies {
+		if l.Count == 0 {
+			t.Errorf("nothing was measured of %s", l.Name)
+		}
+	}
+	// What the run has made is gone again.
+	api, err := awsapi.New("http://"+s.HTTP, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.Job(background(t), "sim-test-6"); !awsapi.IsNotFound(err) {
+		t.Errorf("the job of the run is still there: %v", err)
+	}
+}
+
+// TestServerRestart restarts the server while things update: the observer
+// begins a second epoch, and the invariants are judged across it.
+func TestServerRestart(t *testing.T) {
+	dir, ctx := t.TempDir(), background(t)
+	s := serve(t, dir, "127.0.0.1:0", "127.0.0.1:0")
+	src := scenario.Source{HTTP: "http://" + s.HTTP, Product: "app", From: "5", To: "6"}
+	fw, err := scenario.Prepare(ctx, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet, err := simulator.New(simulator.Config{
+		HTTP: src.HTTP, MQTT: s.MQTT, Root: fw.Root, Product: "app", Version: "5", Seq: fw.From.Custom.Seq,
+		Seed: 7, Register: true, UpdateTime: 2 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fleet.Start(ctx, 12, 100*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	defer fleet.Stop()
+	until(t, fleet, "connected", func(c simulator.Counts) bool { return c.Connected == 12 })
+	group, job := rollOut(t, ctx, fleet, fw)
+	fleet.Watch(group, job)
+	until(t, fleet, "updating", func(c simulator.Counts) bool { return c.Updating >= 6 })
+	s.stop()
+	until(t, fleet, "disconnected", func(c simulator.Counts) bool { return c.Connected == 0 })
+	serve(t, dir, s.HTTP, s.MQTT)
+	until(t, fleet, "updated", func(c simulator.Counts) bool { return c.Succeeded == 12 && c.Connected == 12 && c.Updating == 0 })
+	results, err := fleet.Check(ctx, fleet.Replay())
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, results)
+	if c := fleet.Snapshot(); c.Epochs != 2 || c.ByVersion["6"] != 12 || c.Installs != 12 {
+		t.Errorf("counts: %+v", c)
+	}
+}
+
+// TestCrashWhileInstalling: a power cut in a phase that cannot be resumed
+// fails the update and leaves the old version running, and that is reported.
+func TestCrashWhileInstalling(t *testing.T) {
+	ctx := background(t)
+	s := serve(t, t.TempDir(), "127.0.0.1:0", "127.0.0.1:0")
+	src := scenario.Source{HTTP: "http://" + s.HTTP, Product: "app", From: "5", To: "6"}
+	fw, err := scenario.Prepare(ctx, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet, err := simulator.New(simulator.Config{
+		HTTP: src.HTTP, MQTT: s.MQTT, Root: fw.Root, Product: "app", Version: "5", Seq: fw.From.Custom.Seq, Seed: 3, Register: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fleet.Start(ctx, 4, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer fleet.Stop()
+	until(t, fleet, "connected", func(c simulator.Counts) bool { return c.Connected == 4 })
+	if n := fleet.CrashAt(0.5, update.Installing); n != 2 {
+		t.Fatalf("%d crashes are armed", n)
+	}
+	group, job := rollOut(t, ctx, fleet, fw)
+	fleet.Watch(group, job)
+	until(t, fleet, "done", func(c simulator.Counts) bool { return c.Succeeded == 2 && c.Failed == 2 && c.Connected == 4 && c.Updating == 0 })
+	results, err := fleet.Check(ctx, fleet.Replay())
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, results)
+	if c := fleet.Snapshot(); c.ByVersion["5"] != 2 || c.ByVersion["6"] != 2 || c.Crashes != 2 {
+		t.Errorf("counts: %+v", c)
+	}
+}
+
+// rollOut makes the group and the job.
+func rollOut(t *testing.T, ctx context.Context, fleet *simulator.Fleet, fw *scenario.Firmware) (protocol.ThingGroupName, protocol.JobID) {
+	t.Helper()
+	arn, err := fleet.API().CreateDynamicGroup(ctx, "on-5", "connectivity.connected:true AND attributes.softwareVersion:5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := json.Marshal(fw.To.Document())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fleet.API().CreateJob(ctx, awsapi.JobSpec{ID: "to-6", Targets: []string{arn}, Document: doc, Continuous: true}); err != nil {
+		t.Fatal(err)
+	}
+	return "on-5", "to-6"
+}
+
+func until(t *testing.T, fleet *simulator.Fleet, what string, wanted func(simulator.Counts) bool) {
+	t.Helper()
+	if err := fleet.Until(background(t), wanted); err != nil {
+		t.Fatalf("not %s: %v: %s", what, err, report.Line(fleet.Snapshot()))
+	}
+}
+
+func expect(t *testing.T, results []oracle.Result) {
+	t.Helper()
+	for _, r := range results {
+		for _, v := range r.Violations {
+			t.Errorf("%s (%s): %s", r.Name, r.Title, v.What)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	good := simulator.Config{
+		HTTP: "http://127.0.0.1:1", MQTT: "127.0.0.1:2", Root: []byte("{}"), Product: "app", Version: "5", Seq: 50000,
+	}
+	if _, err := simulator.New(good); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*simulator.Config)
+		want   string
+	}{
+		{"no server", func(c *simulator.Config) { c.HTTP = "" }, "not an http or https URL"},
+		{"no broker", func(c *simulator.Config) { c.MQTT = "here" }, "not host:port"},
+		{"no root", func(c *simulator.Config) { c.Root = nil }, "root of the signed repository"},
+		{"one name for all", func(c *simulator.Config) { c.Prefix = "sim" }, "does not make thing names"},
+		{"a bad name", func(c *simulator.Config) { c.Prefix = "sim/%d" }, "does not make thing names"},
+		{"a bad version", func(c *simulator.Config) { c.Version = "" }, "version"},
+		{"a bad probability", func(c *simulator.Config) { c.FailureProbability = 2 }, "not 0 to 1"},
+		{"negative time", func(c *simulator.Config) { c.UpdateTime = -1 }, "negative"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := good
+			c.change(&cfg)
+			if _, err := simulator.New(cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one about %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestStartNeedsAServer(t *testing.T) {
+	fleet, err := simulator.New(simulator.Config{
+		HTTP: "http://127.0.0.1:1", MQTT: "127.0.0.1:1", Root: []byte("{}"), Product: "app", Version: "5", Seq: 50000,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fleet.Add(1); err == nil {
+		t.Error("things were added to a fleet that was not started")
+	}
+	if err := fleet.Start(background(t), 1, 0); err == nil || !strings.Contains(err.Error(), "cannot reach the server") {
+		t.Errorf("error %v", err)
+	}
+	fleet.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := fleet.Until(ctx, func(simulator.Counts) bool { return false }); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}

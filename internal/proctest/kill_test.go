@@ -63,6 +63,7 @@ const (
 // operators and devices work, and holds every restart against the ledger of
 // what they were told.
 func TestKillKeepsWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
 	n, rng := rounds(t), seeded(t)
 	h := newHavoc(t, rng)
 	moments := []moment{afterAck, inBurst, inStart}

@@ -269,8 +269,11 @@ func (o *operator) cancelJob(ctx context.Context, j *ownJob) error {
 	}
 	force := o.rng.IntN(2) == 0
 	err := o.api.call(ctx, iot, "PUT", fmt.Sprintf("/jobs/%s/cancel?force=%v", j.id, force), object{"comment": "test"}, nil)
-	if refusedWith(err, "InvalidRequest") && strings.Contains(err.Error(), "is COMPLETED") {
-		return nil // its last execution has ended in between
+	if refusedWith(err, "InvalidRequest") && strings.Contains(err.Error(), "cannot be canceled") {
+		// Its last execution has ended in between, or an earlier cancel that
+		// was not answered had been carried out.
+		j.canceled = true
+		return nil
 	}
 	if err != nil {
 		return err

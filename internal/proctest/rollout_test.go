@@ -22,6 +22,7 @@ import (
 // TestKillRolloutInstallsOnce kills the server in every rollout to two real
 // agents: each device ends on the new version, with one execution, installed once.
 func TestKillRolloutInstallsOnce(t *testing.T) {
+	t.Parallel()
 	n, rng := rounds(t), seeded(t)
 	if os.Getenv("MUSTER_KILL_ROUNDS") == "" {
 		n = 3

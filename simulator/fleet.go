@@ -126,7 +126,7 @@ func New(cfg Config) (*Fleet, error) {
 		Filters: []string{
 			"$aws/events/thingGroupMembership/#", "$aws/events/presence/#", "$aws/events/jobExecution/#",
 		},
-		Deliver: f.message, Epoch: f.oracle.Epoch, Logger: cfg.Logger,
+		Deliver: f.message, Epoch: func(int) { f.oracle.Epoch(time.Now()) }, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

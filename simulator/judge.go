@@ -91,7 +91,7 @@ func (f *Fleet) Sample(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f.oracle.Sample(oracle.GroupState{Name: name, Query: g.Query, Members: members}, before, after)
+		f.oracle.Sample(time.Now(), oracle.GroupState{Name: name, Query: g.Query, Members: members}, before, after)
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (f *Fleet) list(ctx context.Context, name protocol.ThingGroupName) ([]proto
 	if err != nil {
 		return nil, fmt.Errorf("cannot list group %s: %w", name, err)
 	}
-	f.oracle.List(name, members)
+	f.oracle.List(time.Now(), name, members)
 	return members, nil
 }
 

@@ -178,7 +178,9 @@ func TestCrashWhileInstalling(t *testing.T) {
 	}
 	group, job := rollOut(t, ctx, fleet, fw)
 	fleet.Watch(group, job)
-	until(t, fleet, "done", func(c simulator.Counts) bool { return c.Succeeded == 2 && c.Failed == 2 && c.Connected == 4 && c.Updating == 0 })
+	until(t, fleet, "done", func(c simulator.Counts) bool {
+		return c.Succeeded == 2 && c.Failed == 2 && c.Connected == 4 && c.Updating == 0
+	})
 	results, err := fleet.Check(ctx, fleet.Replay())
 	if err != nil {
 		t.Fatal(err)

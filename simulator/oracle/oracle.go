@@ -75,12 +75,11 @@ func (o *Oracle) Watched() ([]protocol.ThingGroupName, []protocol.JobID) {
 	return slices.Clone(o.h.Groups), slices.Clone(o.h.Jobs)
 }
 
-// Epoch notes that the observer began to listen, for the n-th time.
-func (o *Oracle) Epoch(int) {
+// Epoch notes that the observer began to listen, anew or for the first time.
+func (o *Oracle) Epoch(at time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := time.Now()
-	o.h.Epochs, o.h.Last = append(o.h.Epochs, now), append(o.h.Last, now)
+	o.h.Epochs, o.h.Last = append(o.h.Epochs, at), append(o.h.Last, at)
 	o.tally.Epochs = len(o.h.Epochs)
 }
 
@@ -209,19 +208,19 @@ func (o *Oracle) Install(i Install) {
 }
 
 // List takes the members of a group as they were listed.
-func (o *Oracle) List(group protocol.ThingGroupName, members []protocol.ThingName) {
+func (o *Oracle) List(at time.Time, group protocol.ThingGroupName, members []protocol.ThingName) {
 	set := make(map[protocol.ThingName]bool, len(members))
 	for _, m := range members {
 		set[m] = true
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.h.Listings = append(o.h.Listings, Listing{At: time.Now(), Epoch: len(o.h.Epochs), Group: group, Members: set})
+	o.h.Listings = append(o.h.Listings, Listing{At: at, Epoch: len(o.h.Epochs), Group: group, Members: set})
 }
 
 // Sample checks G1 while the fleet is moving: things that look the same
 // before and after the members were listed were so meanwhile, too.
-func (o *Oracle) Sample(g GroupState, before, after []Thing) {
+func (o *Oracle) Sample(at time.Time, g GroupState, before, after []Thing) {
 	later := make(map[protocol.ThingName]Thing, len(after))
 	for _, t := range after {
 		later[t.Name] = t
@@ -232,7 +231,7 @@ func (o *Oracle) Sample(g GroupState, before, after []Thing) {
 			still = append(still, t)
 		}
 	}
-	r := truth(time.Now(), g, still)
+	r := truth(at, g, still)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.h.Samples.Checks += r.Checks

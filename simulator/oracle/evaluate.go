@@ -95,16 +95,43 @@ func (t Thing) shadow(add func(field string, shown bool, v value)) {
 	}
 }
 
-// section adds what is in one shadow; its version is not searchable.
+// section adds what is in one shadow; its version is not searchable. A time
+// is there for what is there itself.
 func section(doc map[string]any, prefix string, add func(field string, shown bool, v value)) {
+	there := map[string]bool{}
 	for _, name := range []string{"reported", "desired", "delta"} {
-		leaves(doc[name], prefix+"."+name, func(field string, v value) { add(field, true, v) })
+		leaves(doc[name], name, func(path string, v value) {
+			there[path] = true
+			add(prefix+"."+path, true, v)
+		})
 	}
 	if has, ok := doc["hasDelta"].(bool); ok {
 		add(prefix+".hasDelta", false, value{strconv.FormatBool(has), true})
 	}
 	if meta, ok := doc["metadata"].(map[string]any); ok {
-		leaves(meta, prefix+".metadata", func(field string, v value) { add(field, false, v) })
+		for name, member := range meta {
+			stamps(member, name, func(path string, v value) {
+				if there[strings.TrimSuffix(path, ".timestamp")] {
+					add(prefix+".metadata."+path, false, v)
+				}
+			})
+		}
+	}
+}
+
+// stamps walks metadata, in which an array has one object for each element.
+func stamps(v any, path string, add func(string, value)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range v {
+			stamps(member, path+"."+name, add)
+		}
+	case []any:
+		for _, element := range v {
+			stamps(element, path, add)
+		}
+	case json.Number:
+		add(path, value{text: v.String()})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +20,6 @@ type shell struct {
 	stdin io.Writer
 	lines chan string // its output, each line without its newline; closed at the end
 	kill  func()
-	mark  string
 	count int
 }
 
@@ -41,7 +39,7 @@ func startShell(t *testing.T, dir string, env []string) *shell {
 		t.Fatal(err)
 	}
 	s := &shell{
-		stdin: stdin, lines: make(chan string, 1024), mark: "end of command",
+		stdin: stdin, lines: make(chan string, 1024),
 		kill: func() { _ = syscall.Kill(-bash.Process.Pid, syscall.SIGKILL) },
 	}
 	go func() {
@@ -66,31 +64,30 @@ func (s *shell) scan(out io.Reader) {
 	}
 }
 
-// run runs one command and returns all that it printed, and its exit status.
-func (s *shell) run(command string) (output string, status int, err error) {
+// run runs one command and returns all that it printed.
+func (s *shell) run(command string, timeout time.Duration) (output string, err error) {
 	s.count++
-	mark := fmt.Sprintf("%s %d: ", s.mark, s.count)
+	mark := fmt.Sprintf("end of command %d", s.count)
 	quoted := "'" + strings.ReplaceAll(command, "'", `'\''`) + "'"
-	if _, err := fmt.Fprintf(s.stdin, "eval %s </dev/null\nprintf '\\n%%s%%d\\n' '%s' $?\n", quoted, mark); err != nil {
-		return "", 0, fmt.Errorf("cannot write to the shell: %w", err)
+	if _, err := fmt.Fprintf(s.stdin, "eval %s </dev/null\nprintf '\\n%%s\\n' '%s'\n", quoted, mark); err != nil {
+		return "", fmt.Errorf("cannot write to the shell: %w", err)
 	}
 	var b strings.Builder
-	deadline := time.NewTimer(commandTimeout)
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	for {
 		select {
 		case line, ok := <-s.lines:
 			if !ok {
-				return b.String(), 0, fmt.Errorf("the shell ended in %q", command)
+				return b.String(), fmt.Errorf("the shell ended in %q", command)
 			}
-			if code, ok := strings.CutPrefix(line, mark); ok {
-				status, err = strconv.Atoi(code)
-				return strings.TrimSuffix(b.String(), "\n"), status, err
+			if line == mark {
+				return strings.TrimSuffix(b.String(), "\n"), nil
 			}
 			b.WriteString(line + "\n")
 		case <-deadline.C:
 			s.kill()
-			return b.String(), 0, fmt.Errorf("%q did not end in %v", command, commandTimeout)
+			return b.String(), fmt.Errorf("%q did not end in %v", command, timeout)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write what the commands print now into the transcripts")
@@ -19,7 +20,7 @@ const (
 // TestTranscripts runs the walkthrough of the documentation and the others.
 func TestTranscripts(t *testing.T) {
 	needClients(t)
-	for _, file := range []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md"} {
+	for _, file := range []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md", "testdata/sdk.md"} {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".md"), func(t *testing.T) {
 			t.Parallel()
 			runFile(t, file)
@@ -61,6 +62,9 @@ func runFile(t *testing.T, file string) {
 // starts musterd says with which arguments.
 func runTranscript(t *testing.T, was transcript) transcript {
 	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
+		t.Fatal(err)
+	}
 	is := transcript{parts: append([]part(nil), was.parts...)}
 	var at addresses
 	var sh *shell
@@ -85,6 +89,14 @@ var (
 	retries = 20
 )
 
+// timeout ends well before the test binary would be killed with all that it has started.
+func timeout(t *testing.T) time.Duration {
+	if deadline, ok := t.Deadline(); ok {
+		return min(commandTimeout, time.Until(deadline)-20*time.Second)
+	}
+	return commandTimeout
+}
+
 // runUntil runs a command. One that shows the news of a log is repeated while
 // it has shown the beginning only of what is expected: it shows each line
 // once, and messages take their time on a busy machine.
@@ -92,7 +104,7 @@ func runUntil(t *testing.T, sh *shell, at addresses, p part) string {
 	t.Helper()
 	var got strings.Builder
 	for range retries {
-		output, _, err := sh.run(at.fromText(p.command))
+		output, err := sh.run(at.fromText(p.command), timeout(t))
 		if err != nil {
 			t.Fatalf("line %d: %v\nprinted so far:\n%s", p.line, err, output)
 		}

@@ -15,7 +15,7 @@ func Derive(seed uint64, path ...string) uint64 {
 	}
 	h.Write(b[:])
 	for _, part := range path {
-		h.Write([]byte{'/'})
+		h.Write([]byte{0})
 		h.Write([]byte(part))
 	}
 	return mix(h.Sum64())

@@ -122,6 +122,15 @@ func jobMutants() []mutant {
 		{"two states of one version", oracle.J3, func(s *story) {
 			s.sight(2.7, bad, s.identity(1, 2.4), jobs.Rejected, 2, five)
 		}},
+		{"two states of the last version", oracle.J3, func(s *story) {
+			s.sight(3.2, up, s.identity(1, 2.4), jobs.InProgress, 4, six)
+		}},
+		{"the same end twice", oracle.J3, func(s *story) { s.ended(4, up, 1, jobs.Succeeded) }},
+		{"an end that is none, and the server agrees", oracle.J3, func(s *story) {
+			s.ended(6.5, late, 1, jobs.InProgress)
+			x := s.execution(late, 1)
+			x.Status, x.VersionNumber = jobs.InProgress, 2
+		}},
 		{"times out in the queue", oracle.J3, func(s *story) {
 			x := s.execution(late, 1)
 			x.Status, x.VersionNumber = jobs.TimedOut, 2
@@ -142,6 +151,10 @@ func durableMutants() []mutant {
 	return []mutant{
 		{"the group is lost", oracle.D1, func(s *story) { s.state.Groups = nil }},
 		{"the job is lost", oracle.D1, func(s *story) { s.state.Jobs = nil }},
+		{"the job is lost before anything happened", oracle.D1, func(s *story) {
+			s.lines = nil
+			s.state = oracle.State{At: s.at(8), Groups: []oracle.GroupState{{Name: group, Query: "*"}}}
+		}},
 		{"an acknowledged execution is lost", oracle.D1, func(s *story) {
 			s.state.Jobs[0].Executions = s.state.Jobs[0].Executions[1:]
 		}},

@@ -21,7 +21,8 @@ import (
 // none), the targets by the root, expiry, versions, and every artifact by
 // length and digest. Then targets, roots, snapshot and, last, timestamp are
 // written; a crash in between leaves the old repository or is completed by
-// the next signature. Publishing the same bundle again changes nothing.
+// the next signature (if the targets key changed, devices refuse both until
+// then). Publishing the same bundle again changes nothing.
 func (r *Repository) Publish(now time.Time, b firmware.Bundle) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -233,6 +233,28 @@ func TestDamagedMetadata(t *testing.T) {
 	}
 }
 
+// Targets that the root does not allow, left by whatever, are not published.
+func TestForeignTargetsOnDiskAreIgnored(t *testing.T) {
+	dir, disk := t.TempDir(), durable.NewCrashable()
+	r := open(t, repo.Config{Dir: dir, Metadata: disk})
+	o := operator(t, r)
+	store(t, r, 5, 6)
+	publish(t, r, start, o.Bundle())
+	o.TargetsKey = tuftest.Key("stranger")
+	release(o, 6)
+	if err := (durable.Disk{FS: disk}).WriteFile("2.targets.json", o.Bundle().Targets, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, repo.Config{Dir: dir, Metadata: disk})
+	if err := again.Resign(start.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	wantSeq(t, device(t, folder{disk}, o.Files["1.root.json"]), start.Add(time.Hour), 5)
+	if list := again.Targets(); len(list) != 1 {
+		t.Fatalf("published %+v", list)
+	}
+}
+
 func snapshotName(t *testing.T, disk durable.FS) string {
 	t.Helper()
 	entries, err := disk.ReadDir(".")

@@ -210,6 +210,7 @@ type history struct {
 func (h *history) thingName() protocol.ThingName {
 	return protocol.ThingName(fmt.Sprintf("dev%d", h.rng.IntN(5)))
 }
+
 func (h *history) groupName(n int) protocol.ThingGroupName {
 	return protocol.ThingGroupName(fmt.Sprintf("G%d", n))
 }

@@ -145,7 +145,8 @@ func (f *Fleet) newMember(n int) (*member, error) {
 		Thing: protocol.ThingName(nameOf(f.cfg.Prefix, n)), MQTT: f.cfg.MQTT, HTTP: f.cfg.HTTP, Root: f.cfg.Root,
 		Product: f.cfg.Product, Version: f.cfg.Version, Seq: f.cfg.Seq, Register: f.cfg.Register, Client: f.client,
 		UpdateTime: f.cfg.UpdateTime, FailureProbability: f.cfg.FailureProbability,
-		Seed: f.cfg.Seed, Observe: f.observe, Logger: f.cfg.Agents,
+		// The place in the fleet, not the name, decides the draws.
+		Seed: load.Derive(f.cfg.Seed, "device", strconv.Itoa(n)), Observe: f.observe, Logger: f.cfg.Agents,
 	}
 	if len(f.cfg.Sources) > 0 {
 		cfg.Source = f.cfg.Sources[n%len(f.cfg.Sources)]

@@ -63,7 +63,7 @@ type Config struct {
 	FailureProbability float64
 	// RebootTime is how long a crashed device is down. Default 500 ms.
 	RebootTime time.Duration
-	// Seed decides everything that is drawn.
+	// Seed decides everything that is drawn; each device of a fleet has its own.
 	Seed uint64
 	// Observe is told what happens. It is called from several goroutines and
 	// must not block. May be nil.
@@ -125,7 +125,7 @@ func New(cfg Config) (*Device, error) {
 	}
 	cfg = withDefaults(cfg)
 	d := &Device{
-		cfg: cfg, seed: load.Derive(cfg.Seed, "device", string(cfg.Thing)),
+		cfg: cfg, seed: cfg.Seed,
 		crash: make(chan struct{}, 1), network: newNetwork(cfg.Source),
 	}
 	first := update.Release{Version: cfg.Version, Seq: cfg.Seq}

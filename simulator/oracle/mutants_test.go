@@ -163,6 +163,9 @@ func durableMutants() []mutant {
 			x := s.execution(up, 1)
 			x.Status, x.VersionNumber = jobs.InProgress, 3
 		}},
+		{"an acknowledged success is in progress under its version", oracle.D1, func(s *story) {
+			s.execution(up, 1).Status = jobs.InProgress
+		}},
 		{"an acknowledged version is lost", oracle.D1, func(s *story) {
 			s.report(6.3, late, s.identity(1, 6.105), jobs.InProgress, 2, oracle.Release{}, five)
 		}},
@@ -200,6 +203,7 @@ func deviceMutants() []mutant {
 		{"the shadow says something else in the end", oracle.A5, func(s *story) {
 			s.device(bad).Running = six
 		}},
+		{"the shadow alone says something else in the end", oracle.A5, func(s *story) { s.device(bad).Reported = "4" }},
 		{"the attribute says something else in the end", oracle.A5, func(s *story) {
 			s.state.Things[0].Attributes["softwareVersion"] = "5"
 		}},

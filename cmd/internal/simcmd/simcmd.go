@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/muster-iot/muster/agent/update"
@@ -197,7 +197,7 @@ func (s settings) scenario(c *cobra.Command) (scenario.Config, error) {
 		UpdateTime: s.UpdateTime, Timeout: s.Duration, MaxNotify: s.MaxNotify, Run: s.Run, Query: s.Query, PerMinute: s.Rate, Keep: s.Keep,
 		Seed: s.Seed, Logger: logger,
 		Progress: report.NewProgress(c.ErrOrStderr(), !s.NoTTY && term.IsTerminal(int(os.Stderr.Fd()))),
-		Replay:   replay(c),
+		Replay:   s.replay(c),
 	}
 	for _, part := range []struct {
 		flag, text string
@@ -256,20 +256,21 @@ func Fraction(text string) (float64, error) {
 	return f, nil
 }
 
-// replay is the command line with every flag that was set.
-func replay(c *cobra.Command) string {
+// replay is the command line that makes the same settings, wherever they came
+// from.
+func (s settings) replay(c *cobra.Command) string {
 	parts := []string{"muster-sim", "run"}
-	seed := false
-	c.Flags().Visit(func(f *pflag.Flag) {
-		seed = seed || f.Name == "seed"
-		value := f.Value.String()
+	fields := reflect.TypeFor[settings]()
+	for i := range fields.NumField() {
+		name := fields.Field(i).Tag.Get("mapstructure")
+		value := fmt.Sprint(reflect.ValueOf(s).Field(i))
+		if value == c.Flags().Lookup(name).DefValue && name != "seed" {
+			continue
+		}
 		if strings.ContainsAny(value, " \"'*$&|<>();") {
 			value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 		}
-		parts = append(parts, "--"+f.Name+"="+value)
-	})
-	if !seed {
-		parts = append(parts, "--seed="+c.Flags().Lookup("seed").Value.String())
+		parts = append(parts, "--"+name+"="+value)
 	}
 	return strings.Join(parts, " ")
 }

@@ -30,12 +30,17 @@ const (
 // startAgents starts the real agents. They register themselves, which a
 // development server allows.
 func startAgents(f *family, m *musterd, folder, root string) ([]*realDevice, error) {
+	// An empty configuration keeps that of an agent on this machine out.
+	config := filepath.Join(folder, "agents.yaml")
+	if err := os.WriteFile(config, nil, 0o600); err != nil {
+		return nil, fmt.Errorf("cannot write the agents' configuration: %w", err)
+	}
 	var devices []*realDevice
 	for i := range realAgents {
 		name := fmt.Sprintf("real-%d", i+1)
 		d := &realDevice{name: protocol.ThingName(name), dir: filepath.Join(folder, name)}
 		var err error
-		d.child, err = f.start(name, "muster-agent", "run",
+		d.child, err = f.start(name, "muster-agent", "run", "--config", config,
 			"--mqtt", m.MQTT, "--http", m.url(), "--thing", name, "--register",
 			"--state", filepath.Join(d.dir, "state"), "--product", product+"="+d.install(),
 			"--root", root, "--restart", restartCommand, "--health", healthCommand, "--health-timeout", "20s")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/jobs"
 	"github.com/muster-iot/muster/simulator"
 )
 
@@ -42,10 +43,13 @@ func (d *Demo) startFleet(ctx context.Context) error {
 // dropSome cuts virtual devices off the network and waits until the server
 // has seen them go. It does not wait until they are back.
 func (d *Demo) dropSome(ctx context.Context) error {
+	if err := d.updated(ctx, 1); err != nil {
+		return err
+	}
 	all := realAgents + d.cfg.Devices
 	n := d.fleet.Drop(dropFraction, dropTime)
 	d.plan.dropped = n
-	d.screen.event("cut %d virtual devices off the network, in the middle of their updates, for %s", n, dropTime)
+	d.screen.step(fmt.Sprintf("Cut %d virtual devices off the network for %s, while they update", n, dropTime))
 	if err := d.until(ctx, "the server sees that devices are gone", dropTime, func(p progress) bool { return p.connected <= all-n }); err != nil {
 		return err
 	}
@@ -57,19 +61,31 @@ func (d *Demo) dropSome(ctx context.Context) error {
 	for _, t := range gone {
 		d.outcome.dropped[t.ThingName] = true
 	}
-	return nil
+	return d.fleet.Sample(ctx)
 }
 
-// joinLate switches on more devices, all in half a second.
-func (d *Demo) joinLate() error {
+// joinLate switches on more devices, all in half a second, and waits until
+// every device is updated.
+func (d *Demo) joinLate(ctx context.Context) error {
+	if err := d.updated(ctx, 4); err != nil {
+		return err
+	}
 	first := d.cfg.Devices
-	d.screen.event("switch on %d more devices with version %s; no command follows", lateJoiners, oldVersion)
+	d.screen.step(fmt.Sprintf("Switch on %d more devices with version %s; no command follows", lateJoiners, oldVersion))
 	if err := d.fleet.Add(lateJoiners); err != nil {
 		return err
 	}
 	for i := range lateJoiners {
 		d.outcome.late = append(d.outcome.late, d.fleet.Name(first+i))
 	}
+	all := d.plan.devices()
+	err := d.until(ctx, "all devices are updated and the group is empty", stepLimit, func(p progress) bool {
+		return p.versions[newVersion] == all && p.connected == all && p.members == 0 && p.executions[jobs.Succeeded] == all
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.note("all %d devices are on version %s, and the group is empty", all, newVersion)
 	return nil
 }
 

@@ -41,7 +41,7 @@ func (d *Demo) story(ctx context.Context) error {
 	d.screen.line("Muster demo: a server, %d real agents and %d virtual devices; all of them go from version %s to %s.\n",
 		realAgents, d.cfg.Devices, oldVersion, newVersion)
 	for _, step := range []func(context.Context) error{
-		d.startServer, d.publish, d.startDevices, d.createGroup, d.createJob, d.hurt, d.finish, d.conclude,
+		d.startServer, d.publish, d.startDevices, d.createGroup, d.createJob, d.dropSome, d.killServer, d.joinLate, d.conclude,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -92,7 +92,7 @@ func (d *Demo) startDevices(ctx context.Context) (err error) {
 		return err
 	}
 	all := realAgents + d.cfg.Devices
-	return d.until(ctx, "all devices are connected and on version 5", stepLimit, func(p progress) bool {
+	return d.until(ctx, "all devices are connected and on version "+oldVersion, stepLimit, func(p progress) bool {
 		return p.connected == all && p.versions[oldVersion] == all
 	})
 }
@@ -122,7 +122,11 @@ func (d *Demo) createGroup(ctx context.Context) error {
 	}
 	d.watch.group = groupName
 	all := realAgents + d.cfg.Devices
-	return d.until(ctx, "the group has every device", stepLimit, func(p progress) bool { return p.members == all })
+	if err := d.until(ctx, "the group has every device", stepLimit, func(p progress) bool { return p.members == all }); err != nil {
+		return err
+	}
+	d.screen.note("%d members; things join and leave by themselves as they connect, drop off or report a version", all)
+	return nil
 }
 
 func (d *Demo) createJob(ctx context.Context) error {
@@ -139,34 +143,21 @@ func (d *Demo) createJob(ctx context.Context) error {
 	return nil
 }
 
-// hurt breaks things while the devices update.
-func (d *Demo) hurt(ctx context.Context) error {
-	all := realAgents + d.cfg.Devices
-	d.screen.progress(d.watch.look(ctx))
-	if err := d.until(ctx, "a fifth of the devices is updated", stepLimit, succeeded(all/5)); err != nil {
-		return err
-	}
-	if err := d.dropSome(ctx); err != nil {
-		return err
-	}
-	if err := d.until(ctx, "two fifths of the devices are updated", stepLimit, succeeded(2*all/5)); err != nil {
-		return err
-	}
-	if err := d.killServer(ctx); err != nil {
-		return err
-	}
-	if err := d.until(ctx, "most devices are updated", stepLimit, succeeded(4*all/5)); err != nil {
-		return err
-	}
-	return d.joinLate()
+// updated waits until a part of the devices that were there from the start has
+// succeeded.
+func (d *Demo) updated(ctx context.Context, fifths int) error {
+	n := max(1, fifths*(realAgents+d.cfg.Devices)/5)
+	return d.until(ctx, fmt.Sprintf("%d devices are updated", n), stepLimit, func(p progress) bool {
+		return p.executions[jobs.Succeeded] >= n
+	})
 }
 
-func succeeded(n int) func(progress) bool {
-	return func(p progress) bool { return p.executions[jobs.Succeeded] >= max(1, n) }
-}
-
+// killServer kills the server in the middle and starts it again.
 func (d *Demo) killServer(ctx context.Context) error {
-	d.screen.event("kill -9 musterd, and start it again on the same folder and ports")
+	if err := d.updated(ctx, 2); err != nil {
+		return err
+	}
+	d.screen.step("kill -9 musterd, and start it again on the same folder and ports")
 	if err := d.server.kill(); err != nil {
 		return err
 	}
@@ -175,16 +166,8 @@ func (d *Demo) killServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.screen.event("musterd answers again after %d ms", took.Milliseconds())
-	return nil
-}
-
-// finish waits until every device is updated and the group is empty.
-func (d *Demo) finish(ctx context.Context) error {
-	all := d.plan.devices()
-	return d.until(ctx, "all devices are updated and the group is empty", stepLimit, func(p progress) bool {
-		return p.versions[newVersion] == all && p.connected == all && p.members == 0 && p.executions[jobs.Succeeded] == all
-	})
+	d.screen.note("it answers again after %d ms; what it has not acknowledged, devices say again", took.Milliseconds())
+	return d.fleet.Sample(ctx)
 }
 
 // conclude gathers what came of it, judges it and prints the summary.
@@ -193,7 +176,7 @@ func (d *Demo) conclude(ctx context.Context) error {
 	if err := d.gather(ctx, &d.outcome); err != nil {
 		return fmt.Errorf("cannot gather the results: %w", err)
 	}
-	d.screen.step("Count what came of it")
+	d.screen.step("Judge what came of it")
 	failed := d.screen.summary(judge(d.plan, d.outcome))
 	d.screen.line("\n%s", d.figures())
 	if d.cfg.Keep {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-iot/muster/agent"
 	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
 	"github.com/muster-iot/muster/protocol/topic"
 )
@@ -476,6 +477,39 @@ func TestFullDisk(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFloor: a signed roll-back floor counts from when it is seen, also when
+// the update that brought it failed, and outlives the agent.
+func TestFloor(t *testing.T) {
+	scene(t, func(t *testing.T, w *world, f *fleet) {
+		target := w.targets["app/app-7"]
+		target.Custom.RollbackFloor = 65000
+		w.targets["app/app-7"] = target
+		w.wrong = func(work string) error {
+			if work == "check" {
+				return errors.New("sick")
+			}
+			return nil
+		}
+		d := boot(t, w, f)
+		for _, version := range []string{"6", "7"} { // the first one is below the floor to come
+			f.push(protocol.JobID("fw-"+version), w.doc(version))
+			settle()
+		}
+		d.stop()
+		d = boot(t, w, f)
+		settle()
+		f.push("fw-6-again", w.doc("6"))
+		settle()
+		d.stop()
+		if len(w.committed) == 0 || w.committed[len(w.committed)-1].Floor != 65000 {
+			t.Errorf("resolved over %+v", w.committed)
+		}
+		if got := w.committed[0].Floor; got != 0 {
+			t.Errorf("the floor is %d before it was seen", got)
+		}
+	})
 }
 
 func TestRegister(t *testing.T) {

@@ -336,6 +336,8 @@ type world struct {
 	// to end, as a killed command does.
 	slow time.Duration
 	busy []string
+	// committed are the releases that targets were resolved over.
+	committed []update.Release
 	// targets is the signed repository.
 	targets map[string]firmware.Target
 }
@@ -396,7 +398,8 @@ func (w *world) work(ctx context.Context, name string) error {
 	return ctx.Err()
 }
 
-func (w *world) Resolve(ctx context.Context, _ time.Time, doc document.Document, _ update.Release) (firmware.Target, error) {
+func (w *world) Resolve(ctx context.Context, _ time.Time, doc document.Document, committed update.Release) (firmware.Target, error) {
+	w.committed = append(w.committed, committed)
 	if err := w.work(ctx, "resolve"); err != nil {
 		return firmware.Target{}, err
 	}

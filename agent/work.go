@@ -94,8 +94,10 @@ const failing update.EffectKind = "failing"
 // commit records the new version as the committed one: from here on it is
 // the one to roll back to.
 func (a *Agent) commit() error {
-	committed := a.snapshot()
-	committed[a.state.Document.Product] = update.ReleaseOf(a.state.Target)
+	committed, product := a.snapshot(), a.state.Document.Product
+	release := update.ReleaseOf(a.state.Target)
+	release.Floor = max(committed[product].Floor, a.state.Target.Custom.RollbackFloor)
+	committed[product] = release
 	if err := a.cfg.Journal.SaveCommitted(committed); err != nil {
 		return err
 	}
@@ -107,8 +109,27 @@ func (a *Agent) commit() error {
 func (a *Agent) finished(ctx context.Context, end workEnd) {
 	if end.event.Kind != update.Done {
 		a.log.Warn("update", "work", end.kind, "end", end.event.Kind, "reason", end.event.Reason)
+	} else if end.kind == update.Resolve {
+		a.raiseFloor(end.event.Target.Custom)
 	}
 	a.step(ctx, end.event)
+}
+
+// raiseFloor keeps a signed roll-back floor that was seen, whatever becomes of
+// the update. Where nothing is committed yet, the commit will keep it.
+func (a *Agent) raiseFloor(c firmware.Custom) {
+	release, ok := a.committed[c.Product]
+	if !ok || c.RollbackFloor <= release.Floor {
+		return
+	}
+	committed := a.snapshot()
+	release.Floor = c.RollbackFloor
+	committed[c.Product] = release
+	if err := a.cfg.Journal.SaveCommitted(committed); err != nil {
+		a.log.Error("cannot keep the roll-back floor", "product", c.Product, "floor", c.RollbackFloor, "err", err)
+		return
+	}
+	a.committed = committed
 }
 
 // job is a work with what it needs, apart from the loop.

@@ -42,6 +42,9 @@ type Release struct {
 	Seq int64 `json:"seq"`
 	// SHA256 is the hex digest of the installed target; empty when not known.
 	SHA256 string `json:"sha256,omitempty"`
+	// Floor is the highest signed roll-back floor of the product that was seen
+	// here, in whatever target: nothing with a lower counter is installed.
+	Floor int64 `json:"rollbackFloor,omitempty"`
 }
 
 // ReleaseOf returns what a product runs once the target is committed.

@@ -49,7 +49,7 @@ func (t Trust) Resolve(ctx context.Context, now time.Time, doc document.Document
 	}
 	if err == nil {
 		err = trust.Check(target, trust.Device{
-			Products: t.Products, HardwareID: t.HardwareID, CommittedSeq: committed.Seq,
+			Products: t.Products, HardwareID: t.HardwareID, CommittedSeq: committed.Seq, RollbackFloor: committed.Floor,
 			Formats: t.Formats, AgentVersion: t.AgentVersion,
 		})
 	}

@@ -56,6 +56,7 @@ func TestResolve(t *testing.T) {
 		{"fits", func(*repository, *verify.Trust, *document.Document, *update.Release) {}, false, false, ""},
 		{"same seq again", func(_ *repository, _ *verify.Trust, _ *document.Document, c *update.Release) { c.Seq = 60000 }, false, false, ""},
 		{"older seq", func(_ *repository, _ *verify.Trust, _ *document.Document, c *update.Release) { c.Seq = 60001 }, true, false, "older-than-committed"},
+		{"below a floor that was seen", func(_ *repository, _ *verify.Trust, _ *document.Document, c *update.Release) { c.Floor = 60001 }, true, false, "below-rollback-floor"},
 		{"other hardware", func(_ *repository, v *verify.Trust, _ *document.Document, _ *update.Release) { v.HardwareID = "rpi5" }, true, false, "wrong-hardware"},
 		{"other product", func(_ *repository, v *verify.Trust, _ *document.Document, _ *update.Release) {
 			v.Products = []string{"tv"}

@@ -92,12 +92,18 @@ func TestEndsThatAreNoSuccess(t *testing.T) {
 		removed bool
 	}{
 		{"not our document", `{"operation":"reboot"}`, "", nil, "REJECTED reason=the job document is not one that this agent knows", false},
-		{"product of others", `{"muster":1,"operation":"install","product":"tv","target":"tv/a","version":"6","seq":6}`, "", nil,
-			`REJECTED reason=product "tv" is not managed on "pump-17", which manages app`, false},
-		{"target that is not signed", `{"muster":1,"operation":"install","product":"app","target":"app/x","version":"6","seq":6}`, "", nil,
-			"REJECTED reason=target app/x is not in the signed release list", false},
-		{"document that is not true", other, "", nil,
-			"REJECTED reason=the job says app version 7 seq 70000, but target app/app-6 is signed as app version 6 seq 60000", false},
+		{
+			"product of others", `{"muster":1,"operation":"install","product":"tv","target":"tv/a","version":"6","seq":6}`, "", nil,
+			`REJECTED reason=product "tv" is not managed on "pump-17", which manages app`, false,
+		},
+		{
+			"target that is not signed", `{"muster":1,"operation":"install","product":"app","target":"app/x","version":"6","seq":6}`, "", nil,
+			"REJECTED reason=target app/x is not in the signed release list", false,
+		},
+		{
+			"document that is not true", other, "", nil,
+			"REJECTED reason=the job says app version 7 seq 70000, but target app/app-6 is signed as app version 6 seq 60000", false,
+		},
 		{"refused by rule", "", "resolve", update.Refusef("wrong-hardware: made for rpi5"), "REJECTED reason=wrong-hardware: made for rpi5", false},
 		{"metadata that is not trusted", "", "resolve", errors.New("metadata-signature: not signed"), "FAILED reason=metadata-signature: not signed", false},
 		{"no room", "", "prepare", errors.New("not enough room"), "FAILED reason=not enough room", false},

@@ -126,7 +126,7 @@ func New(cfg Config) (*Fleet, error) {
 		Filters: []string{
 			"$aws/events/thingGroupMembership/#", "$aws/events/presence/#", "$aws/events/jobExecution/#",
 		},
-		Deliver: f.message, Epoch: func(int) { f.oracle.Epoch(time.Now()) }, Logger: cfg.Logger,
+		Deliver: f.message, Epoch: f.epoch, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -247,6 +247,20 @@ func (f *Fleet) observe(e Event) {
 	if f.cfg.Observe != nil {
 		f.cfg.Observe(e)
 	}
+}
+
+// epoch notes that the observer listens, anew from the second time on: then
+// what the groups hold is looked up, because the events in between are lost.
+func (f *Fleet) epoch(n int) {
+	f.oracle.Epoch(time.Now())
+	if n == 1 {
+		return
+	}
+	f.all.Go(func() {
+		if err := f.Sample(f.ctx); err != nil && f.ctx.Err() == nil {
+			f.cfg.Logger.Warn("cannot look at the groups", "err", err)
+		}
+	})
 }
 
 // message takes an event of the server.

@@ -38,8 +38,6 @@ type story struct {
 	begin time.Time
 	lines []line
 	state oracle.State
-	// replayed is the events' ids that came twice.
-	id int
 }
 
 // at is a moment of the story.
@@ -215,8 +213,7 @@ func (s *story) ending() oracle.State {
 	}
 }
 
-// judge tells the story to an oracle and asks it. A name stands for the
-// first line of that name.
+// judge tells the story to an oracle and asks it.
 func (s *story) judge() []oracle.Result {
 	o := oracle.New()
 	o.Epoch(s.begin)
@@ -245,7 +242,7 @@ func (s *story) drop(name string, n int) {
 	s.lines = slices.Delete(s.lines, i, i+1)
 }
 
-// move puts the line that was added last in place of another.
+// replace puts the line that was added last in place of another.
 func (s *story) replace(name string, n int) {
 	i, last := s.find(name, n), len(s.lines)-1
 	s.lines[i] = s.lines[last]

@@ -15,13 +15,12 @@ import (
 	"time"
 )
 
+// binaries is the folder of what is built for this run.
+var binaries string
+
 // musterdBinary builds musterd once for all tests of the run.
 var musterdBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "walkthrough")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "musterd")
+	file := filepath.Join(binaries, "musterd")
 	out, err := exec.Command("go", "build", "-o", file, "github.com/muster-iot/muster/cmd/musterd").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("cannot build musterd: %w\n%s", err, out)
@@ -30,10 +29,14 @@ var musterdBinary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if file, err := musterdBinary(); err == nil {
-		os.RemoveAll(filepath.Dir(file))
+	dir, err := os.MkdirTemp("", "walkthrough")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	binaries = dir
+	code := m.Run()
+	os.RemoveAll(dir)
 	os.Exit(code)
 }
 

@@ -12,15 +12,15 @@ import (
 
 var update = flag.Bool("update", false, "write what the commands print now into the transcripts")
 
-const (
-	walkthroughFile = "../../docs/walkthrough.md"
-	readmeFile      = "../../README.md"
-)
+// server begins the command that starts musterd, which is not typed into the shell.
+const server = "bin/musterd "
+
+var transcriptFiles = []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md", "testdata/sdk.md"}
 
 // TestTranscripts runs the walkthrough of the documentation and the others.
 func TestTranscripts(t *testing.T) {
 	needClients(t)
-	for _, file := range []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md", "testdata/sdk.md"} {
+	for _, file := range transcriptFiles {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".md"), func(t *testing.T) {
 			t.Parallel()
 			runFile(t, file)
@@ -72,7 +72,7 @@ func runTranscript(t *testing.T, was transcript) transcript {
 		p := &is.parts[i]
 		switch {
 		case p.command == "":
-		case strings.HasPrefix(p.command, "bin/musterd "):
+		case strings.HasPrefix(p.command, server):
 			at, p.output = startServer(t, dir, strings.Fields(p.command)[1:]...)
 			sh = startShell(t, dir, environment(t, dir, at))
 		case sh == nil:
@@ -84,10 +84,9 @@ func runTranscript(t *testing.T, was transcript) transcript {
 	return is
 }
 
-var (
-	polled  = regexp.MustCompile(`^(news|topics) `)
-	retries = 20
-)
+const retries = 20
+
+var polled = regexp.MustCompile(`^(news|topics) `)
 
 // timeout ends well before the test binary would be killed with all that it has started.
 func timeout(t *testing.T) time.Duration {

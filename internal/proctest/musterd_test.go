@@ -104,7 +104,11 @@ func start(t *testing.T, stderr *log, stdout io.Writer, name string, args ...str
 // kill ends the process with SIGKILL and returns when it is gone.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
-	<-p.ended
+	select {
+	case <-p.ended:
+	case <-time.After(20 * time.Second):
+		p.t.Errorf("%s is not gone 20 s after it was killed", p.name)
+	}
 }
 
 // stop ends the process with SIGTERM; it must end by itself and well.
@@ -163,9 +167,9 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// launch starts the process and does not wait; what it prints comes from the
-// reader.
-func (m *musterd) launch() *bufio.Reader {
+// launch starts the process and does not wait; the first line that it prints
+// comes from the channel.
+func (m *musterd) launch() <-chan string {
 	m.t.Helper()
 	r, w := io.Pipe()
 	args := append([]string{"--dev", "--data", m.data, "--http", m.http, "--mqtt", m.mqtt, "--log-level", "warn"}, m.args...)
@@ -175,21 +179,21 @@ func (m *musterd) launch() *bufio.Reader {
 		<-ended
 		w.Close()
 	}()
-	return bufio.NewReader(r)
+	line := make(chan string, 1)
+	go func() {
+		out := bufio.NewReader(r)
+		text, _ := out.ReadString('\n')
+		line <- text
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	return line
 }
 
 // start starts the process and returns when it answers.
 func (m *musterd) start() {
 	m.t.Helper()
-	out := m.launch()
-	line := make(chan string, 1)
-	go func() {
-		text, _ := out.ReadString('\n')
-		line <- text
-		_, _ = io.Copy(io.Discard, out)
-	}()
 	select {
-	case text := <-line:
+	case text := <-m.launch():
 		if want := fmt.Sprintf("{%q:%q,%q:%q}\n", "http", m.http, "mqtt", m.mqtt); text != want {
 			m.t.Fatalf("musterd printed %q, want %q\n%s", text, want, m.stderr)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,7 +173,17 @@ func (h *havoc) work(moment, down func()) {
 	moment()
 	down()
 	cancel()
-	wg.Wait()
+	ended := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		_ = pprof.Lookup("goroutine").WriteTo(h.t.Output(), 1)
+		h.t.Fatalf("round %d: the clients do not end", h.round)
+	}
 	h.api.http.CloseIdleConnections()
 }
 

@@ -43,10 +43,10 @@ type operator struct {
 }
 
 type ownThing struct {
-	name             string
-	tick, goal       int64
-	updates, version int64 // acknowledged
-	odd              bool
+	name       string
+	tick, goal int64
+	version    int64 // acknowledged
+	odd        bool
 }
 
 type ownGroup struct {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -168,7 +170,13 @@ func (m *machine) flap(ctx context.Context, rng *rand.Rand, bed *testbed.Bed) {
 func TestDayOfAFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seed := rand.Uint64()
-		t.Logf("seed %#x", seed)
+		if text := os.Getenv("MUSTER_SEED"); text != "" {
+			var err error
+			if seed, err = strconv.ParseUint(text, 0, 64); err != nil {
+				t.Fatalf("MUSTER_SEED=%q is not a number", text)
+			}
+		}
+		t.Logf("seed: MUSTER_SEED=%#x", seed)
 		rng := rand.New(rand.NewPCG(seed, 0))
 		upTo := func(d time.Duration) time.Duration { return time.Duration(1 + rng.Int64N(int64(d))) }
 		bed := testbed.New(t, testbed.Options{})

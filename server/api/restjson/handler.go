@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"regexp"
 	"runtime/debug"
 	"time"
@@ -18,8 +19,12 @@ import (
 	"github.com/muster-iot/muster/server/api/sigv4"
 )
 
-// maxBody bounds the body of a request, in bytes.
-const maxBody = 1 << 20
+const (
+	// maxBody bounds the body of a request, in bytes.
+	maxBody = 1 << 20
+	// bodyTime bounds how long a body may take to arrive.
+	bodyTime = 30 * time.Second
+)
 
 // Credentials finds the secret of an access key; ok is false for a key that
 // does not exist.
@@ -145,7 +150,14 @@ func (x *exchange) readBody() error {
 	if x.r.ContentLength > maxBody {
 		return tooLarge()
 	}
+	connection := http.NewResponseController(x.w) // a recorder in a test has no deadlines
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		x.w.Header().Set("Connection", "close")
+		return protocol.Errorf(protocol.InvalidRequest, "the body of the request did not arrive within %v", bodyTime)
+	}
+	_ = connection.SetReadDeadline(time.Time{})
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return tooLarge()
 	}

@@ -29,7 +29,7 @@ func TestKillRolloutInstallsOnce(t *testing.T) {
 	}
 	r := newRollout(t, rng)
 	r.push(1, "first", "thing/agent-0", "thing/agent-1")
-	eventually(t, time.Minute, r.pending)
+	eventually(t, 2*time.Minute, r.pending)
 	for round := 1; round <= n; round++ {
 		group := fmt.Sprintf("older-%d", round)
 		must(t, r.operator.createGroup(t.Context(), group, fmt.Sprintf("attributes.softwareSeq<%d", (round+1)*10_000)))
@@ -39,12 +39,15 @@ func TestKillRolloutInstallsOnce(t *testing.T) {
 			r.havoc.server.kill()
 			r.havoc.server.start()
 		}
-		eventually(t, time.Minute, r.pending)
+		eventually(t, 2*time.Minute, r.pending)
 		r.havoc.verify(group)
 		t.Logf("round %d: both agents run version %d", round, r.version)
-	}
-	for _, a := range r.agents {
-		a.stop()
+		// An agent whose sessions keep breaking comes back ever more slowly;
+		// one that starts anew does not.
+		for _, a := range r.agents {
+			a.stop()
+		}
+		r.startAgents()
 	}
 }
 
@@ -63,6 +66,7 @@ type rollout struct {
 // agent is a muster-agent with its folders.
 type agent struct {
 	name, install, state string
+	log                  *log
 	*process
 }
 
@@ -84,19 +88,26 @@ func newRollout(t *testing.T, rng *rand.Rand) *rollout {
 	t.Cleanup(func() { _ = r.workspace.Close() })
 	for i := range 2 {
 		dir := t.TempDir()
-		a := &agent{name: fmt.Sprintf("agent-%d", i), install: filepath.Join(dir, "app"), state: filepath.Join(dir, "state")}
+		a := &agent{name: fmt.Sprintf("agent-%d", i), install: filepath.Join(dir, "app"), state: filepath.Join(dir, "state"), log: &log{}}
 		must(t, r.operator.createThing(t.Context(), a.name, false))
-		a.process = start(t, &log{}, io.Discard, "muster-agent", "run", "--mqtt", server.mqtt, "--http", w.api.base, "--thing", a.name,
-			"--state", a.state, "--product", "app="+a.install, "--root", r.workspace.RootPath(), "--log-level", "debug",
-			"--restart", `echo "$MUSTER_VERSION" >>"$MUSTER_DIR/started"`)
 		r.agents = append(r.agents, a)
 		t.Cleanup(func() {
 			if t.Failed() {
-				t.Logf("%s:\n%s", a.name, a.stderr)
+				t.Logf("%s:\n%s", a.name, a.log)
 			}
 		})
 	}
+	r.startAgents()
 	return r
+}
+
+func (r *rollout) startAgents() {
+	r.t.Helper()
+	for _, a := range r.agents {
+		a.process = start(r.t, a.log, io.Discard, "muster-agent", "run", "--mqtt", r.havoc.mqtt, "--http", r.havoc.api.base, "--thing", a.name,
+			"--state", a.state, "--product", "app="+a.install, "--root", r.workspace.RootPath(), "--log-level", "debug",
+			"--restart", `echo "$MUSTER_VERSION" >>"$MUSTER_DIR/started"`)
+	}
 }
 
 // publish signs and uploads a version.

@@ -80,7 +80,7 @@ func (r request) decode(into any, token *string) bool {
 	case body[0] != '{' || err != nil && !wrongMember && !ours:
 		r.send(jobs.RejectedMessage{Code: jobs.CodeInvalidJSON, Message: "the payload is not a JSON object"})
 	case err != nil:
-		r.send(jobs.RejectedMessage{Code: jobs.CodeInvalidRequest, Message: err.Error(), ClientToken: clip(*token)})
+		r.send(jobs.RejectedMessage{Code: jobs.CodeInvalidRequest, Message: err.Error(), ClientToken: tokenOf(body)})
 	case len(*token) > maxToken:
 		r.send(jobs.RejectedMessage{Code: jobs.CodeInvalidRequest, Message: "clientToken is longer than 64 bytes"})
 	default:
@@ -92,11 +92,17 @@ func (r request) decode(into any, token *string) bool {
 // maxToken bounds a clientToken, in bytes (AWS IoT reference 7.1).
 const maxToken = 64
 
-func clip(token string) string {
-	if len(token) > maxToken {
+// tokenOf is the clientToken of a request that is refused as a whole:
+// decoding stops at the first member that refuses its value, which may stand
+// before the token.
+func tokenOf(body []byte) string {
+	var m struct {
+		ClientToken string `json:"clientToken"`
+	}
+	if json.Unmarshal(body, &m) != nil || len(m.ClientToken) > maxToken {
 		return ""
 	}
-	return token
+	return m.ClientToken
 }
 
 func (r request) accept(answer any) error {
@@ -136,7 +142,9 @@ func (r request) reject(err error, token string) error {
 }
 
 func (r request) refuseTopic() {
-	r.send(jobs.RejectedMessage{Code: jobs.CodeInvalidTopic, Message: "topic " + r.name + " is no job operation"})
+	r.send(jobs.RejectedMessage{
+		Code: jobs.CodeInvalidTopic, Message: "topic " + r.name + " is no job operation", ClientToken: tokenOf(r.payload),
+	})
 }
 
 func (r request) send(m jobs.RejectedMessage) {

@@ -17,6 +17,12 @@ func (f *Fleet) Drop(fraction float64, off time.Duration) int {
 	return f.hurt(fraction, func(s device.Status) bool { return s.Connected }, func(d *device.Device) { d.Drop(off) })
 }
 
+// DropOnNotify arms a drop on a fraction of the connected things: each is cut
+// off once, when it has been notified of an execution and has not started it.
+func (f *Fleet) DropOnNotify(fraction float64, off time.Duration) int {
+	return f.hurt(fraction, func(s device.Status) bool { return s.Connected }, func(d *device.Device) { d.DropOnNotify(off) })
+}
+
 // Crash cuts the power of a fraction of the things, and returns of how many.
 // Those that are installing or switching fail their update, as the agent's
 // resume table says; all others go on.

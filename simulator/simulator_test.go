@@ -90,7 +90,7 @@ func TestRollout(t *testing.T) {
 		t.Fatal(b.String())
 	}
 	c := rep.Counts
-	if c.ByVersion["6"] != 30 || c.Succeeded != 30 || c.Installs != 30 || c.Drops != 5 || c.Crashes != 3 {
+	if c.ByVersion["6"] != 30 || c.Succeeded != 30 || c.Installs != 30 || c.Drops != 6 || c.Crashes != 3 {
 		t.Errorf("counts: %+v", c)
 	}
 	for _, i := range rep.Invariants {

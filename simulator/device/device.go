@@ -83,6 +83,9 @@ type Device struct {
 	machine *machine // replaced at each crash
 	status  Status
 	crashAt update.Phase
+	// dropOnNotify is how long a drop takes that is due at the next
+	// notification; 0 is none.
+	dropOnNotify time.Duration
 	// sessions counts them; the last one is the current one.
 	sessions int
 }
@@ -251,6 +254,25 @@ func (d *Device) Drop(off time.Duration) {
 	d.mu.Unlock()
 	d.tell(Event{Kind: Dropped})
 	d.network.drop(off)
+}
+
+// DropOnNotify arms one drop: the connection is cut when a notification of a
+// queued execution has arrived, before the agent has heard it.
+func (d *Device) DropOnNotify(off time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dropOnNotify = off
+}
+
+// notified carries out a drop that is due.
+func (d *Device) notified() {
+	d.mu.Lock()
+	off := d.dropOnNotify
+	d.dropOnNotify = 0
+	d.mu.Unlock()
+	if off > 0 {
+		d.Drop(off)
+	}
 }
 
 // Crash cuts the device's power: what was not synced to the flash is lost at

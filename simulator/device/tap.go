@@ -180,6 +180,9 @@ func (c *conversation) heard(name string, payload []byte) {
 		var m jobs.NotifyNext
 		if json.Unmarshal(payload, &m) == nil && m.Execution != nil {
 			c.device.tell(c.about(Notified, m.Execution))
+			if m.Execution.Status == jobs.Queued {
+				c.device.notified()
+			}
 		}
 		return
 	}

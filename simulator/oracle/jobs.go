@@ -200,11 +200,46 @@ func checkJ2(h *History, s State) Result {
 			if is, known := memberAt(h, events[x.Thing], x.StartedAt); known {
 				r.check(is, x.Thing, x.StartedAt, "execution %d of job %s was started by %s after it had left", x.Number, j.ID, x.Thing)
 			}
+			if left, known := leftQueued(j, x, events[x.Thing]); known {
+				r.check(left.IsZero(), x.Thing, left, "execution %d of job %s was in the queue when %s left, and was started later all the same", x.Number, j.ID, x.Thing)
+			}
 			r.check(x.Status != jobs.Queued || members[x.Thing], x.Thing, s.At,
 				"execution %d of job %s is still QUEUED for %s, which has left", x.Number, j.ID, x.Thing)
 		}
 	}
 	return r
+}
+
+// leftQueued looks for a leave between the making of an execution and its
+// start. When it was made is known to the millisecond if a single entry of the
+// thing falls into the second that it says, and the job has no rate.
+func leftQueued(j JobState, x ExecutionState, events []Membership) (left time.Time, known bool) {
+	if x.StartedAt.IsZero() || j.PerMinute > 0 || len(j.Groups) != 1 {
+		return left, false
+	}
+	var made []time.Time
+	if within(x.QueuedAt, j.CreatedAt) {
+		made = append(made, j.CreatedAt)
+	}
+	for _, e := range events {
+		if e.Added && e.Sent.After(j.CreatedAt) && within(x.QueuedAt, e.Sent) {
+			made = append(made, e.Sent)
+		}
+	}
+	if len(made) != 1 {
+		return left, false
+	}
+	for _, e := range events {
+		if !e.Added && e.Sent.After(made[0]) && e.Sent.Before(x.StartedAt) {
+			return e.Sent, true
+		}
+	}
+	return left, true
+}
+
+// within reports whether a time falls into the second that begins at another.
+func within(second, at time.Time) bool {
+	return !at.Before(second) && at.Before(second.Add(time.Second))
 }
 
 // memberAt tells from a thing's events whether it was in any of the groups at

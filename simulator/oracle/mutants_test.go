@@ -107,6 +107,9 @@ func jobMutants() []mutant {
 		}},
 		{"an execution after the thing has left", oracle.J2, func(s *story) { s.execution(up, 1).QueuedAt = s.at(5) }},
 		{"started after the thing has left", oracle.J2, func(s *story) { s.execution(up, 1).StartedAt = s.at(5) }},
+		{"started in spite of a leave and a return in between", oracle.J2, func(s *story) {
+			s.execution(away, 1).StartedAt = s.at(5).Truncate(time.Second)
+		}},
 		{"still queued after the thing has left", oracle.J2, func(s *story) { s.execution(up, 1).Status = jobs.Queued }},
 		{"success becomes failure", oracle.J3, func(s *story) {
 			s.sight(4, up, s.identity(1, 2.4), jobs.Failed, 5, six)

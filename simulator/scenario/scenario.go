@@ -35,8 +35,9 @@ type Config struct {
 	// and 10 ms for each. Late more join during the roll-out.
 	Devices, Late int
 	Ramp          time.Duration
-	// Drop is the fraction of things whose connections are cut during the
-	// roll-out, for DropTime (default 2 s). Crash is the fraction whose power
+	// Drop is the fraction of things whose connections are cut, for DropTime
+	// (default 2 s): half of them when they are notified and have not started,
+	// half when the roll-out is under way. Crash is the fraction whose power
 	// is cut when they enter CrashPhase (default DOWNLOADING).
 	Drop, Crash float64
 	DropTime    time.Duration
@@ -275,6 +276,9 @@ func (r *Rollout) story(ctx context.Context) error {
 	if n := r.crashes(); n > 0 {
 		say("%d things will lose power in phase %s", n, r.cfg.CrashPhase)
 	}
+	if r.cfg.Drop > 0 {
+		say("%d things will lose their connection when they are notified", r.fleet.DropOnNotify(r.cfg.Drop/2, r.cfg.DropTime))
+	}
 	if err := r.makeJob(ctx); err != nil {
 		return err
 	}
@@ -347,7 +351,7 @@ func (r *Rollout) disturb(ctx context.Context) error {
 		return fmt.Errorf("the roll-out did not begin: %w", err)
 	}
 	if r.cfg.Drop > 0 {
-		n := r.fleet.Drop(r.cfg.Drop, r.cfg.DropTime)
+		n := r.fleet.Drop(r.cfg.Drop/2, r.cfg.DropTime)
 		r.cfg.Progress.Say("%d things lose their connection for %v", n, r.cfg.DropTime)
 	}
 	if r.cfg.Late > 0 {

@@ -115,7 +115,7 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal(data, &rep); err != nil {
 		t.Fatal(err)
 	}
-	if rep.Seed != 17 || rep.Counts.Devices != 5 || rep.Counts.Drops != 1 || !strings.Contains(rep.Replay, "--seed=17") {
+	if rep.Seed != 17 || rep.Counts.Devices != 5 || rep.Counts.Drops != 2 || !strings.Contains(rep.Replay, "--seed=17") {
 		t.Errorf("summary: %s", data)
 	}
 	// A threshold that nobody can reach.

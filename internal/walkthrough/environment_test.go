@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +19,16 @@ import (
 // binaries is the folder of what is built for this run.
 var binaries string
 
-// musterdBinary builds musterd once for all tests of the run.
+// musterdBinary builds musterd once for all tests of the run. It looks at all
+// sources, so that go test does not take an old result for theirs: it
+// knows the files that a test reads, but not those of a program that it builds.
 var musterdBinary = sync.OnceValues(func() (string, error) {
+	for _, dir := range []string{"cmd", "server", "protocol", "firmware", "internal"} {
+		err := filepath.WalkDir(filepath.Join("../..", dir), func(string, fs.DirEntry, error) error { return nil })
+		if err != nil {
+			return "", err
+		}
+	}
 	file := filepath.Join(binaries, "musterd")
 	out, err := exec.Command("go", "build", "-o", file, "github.com/muster-iot/muster/cmd/musterd").CombinedOutput()
 	if err != nil {

@@ -2,6 +2,7 @@ package walkthrough_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -46,7 +47,7 @@ func runFile(t *testing.T, file string) {
 			continue
 		}
 		if same && !*update {
-			t.Errorf("%s:%d: %s\nprinted:\n%s\nwant:\n%s", file, p.line, p.command, is.parts[i].output, p.output)
+			t.Errorf("%s:%d: %s%s", file, p.line, p.command, firstDifference(got, want))
 		}
 		same = false
 	}
@@ -55,6 +56,18 @@ func runFile(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// firstDifference shows the first line of the normalized output that is not as
+// wanted, with all that follows if it is not long.
+func firstDifference(got, want string) string {
+	printed, wanted := strings.Split(got, "\n"), strings.Split(want, "\n")
+	i := 0
+	for i < min(len(printed), len(wanted))-1 && printed[i] == wanted[i] {
+		i++
+	}
+	show := func(lines []string) string { return strings.Join(lines[i:min(len(lines), i+10)], "\n") }
+	return fmt.Sprintf("from line %d of its output on, printed:\n%s\nwant:\n%s", i+1, show(printed), show(wanted))
 }
 
 // runTranscript runs every command in a fresh folder against a fresh server and

@@ -37,6 +37,7 @@ type conn struct {
 
 	// of the reading goroutine
 	prefix  []byte   // read ahead to look at the first packet
+	last    byte     // the last one read: the end of a DISCONNECT, for nothing follows it
 	readErr error    // why the last Read failed
 	session *session // from the CONNECT packet on
 
@@ -121,14 +122,22 @@ func remainingLength(b []byte) (size int, done bool) {
 	return size, false
 }
 
+func (c *conn) note(read []byte) {
+	if len(read) > 0 {
+		c.last = read[len(read)-1]
+	}
+}
+
 // Read belongs to the connection's goroutine.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.prefix) > 0 {
 		n := copy(p, c.prefix)
 		c.prefix = c.prefix[n:]
+		c.note(p[:n])
 		return n, nil
 	}
 	n, err := c.Conn.Read(p)
+	c.note(p[:n])
 	if err != nil {
 		c.readErr = err
 	}

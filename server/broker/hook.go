@@ -67,14 +67,34 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	connOf(cl).session.ready()
 }
 
-// OnPacketEncode adds to CONNACK what mochi leaves out.
-func (h *hook) OnPacketEncode(_ *mqtt.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type == packets.Connack && pk.ReasonCode == packets.CodeSuccess.Code {
+// OnPacketEncode adds to CONNACK what mochi leaves out, and corrects the code
+// of a CONNECT packet that mochi refused by itself.
+func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type != packets.Connack {
+		return pk
+	}
+	if pk.ReasonCode == packets.CodeSuccess.Code {
 		pk.Properties.MaximumPacketSize = uint32(h.b.limits.PacketBytes)
 		pk.Properties.RetainAvailable, pk.Properties.RetainAvailableFlag = 0, true
 		pk.Properties.SharedSubAvailable, pk.Properties.SharedSubAvailableFlag = 0, true
 	}
+	pk.ReasonCode = knownCode(pk.ReasonCode, cl.Properties.ProtocolVersion)
 	return pk
+}
+
+// knownCode puts one of MQTT 3's return codes in the place of MQTT 5's, for
+// every protocol version but 5: a client that we do not speak the version of
+// is answered so too.
+func knownCode(code, version byte) byte {
+	switch {
+	case version == 5 || code < packets.ErrUnspecifiedError.Code:
+		return code
+	case version != 3 && version != 4:
+		return packets.Err3UnsupportedProtocolVersion.Code
+	case code == packets.ErrUnspecifiedError.Code: // mochi's for a kept session without client id
+		return packets.Err3ClientIdentifierNotValid.Code
+	}
+	return packets.Err3NotAuthorized.Code
 }
 
 // OnPacketRead sees every decoded packet first. mochi ends the connection on
@@ -85,6 +105,10 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		return pk, nil
 	}
 	switch pk.FixedHeader.Type {
+	case packets.Disconnect:
+		if pk.ProtocolVersion == 5 && pk.FixedHeader.Remaining == 1 {
+			pk.ReasonCode = s.conn.last // mochi skips a code without properties
+		}
 	case packets.Puback:
 		s.box.acked(pk.PacketID)
 	case packets.Publish:
@@ -176,17 +200,18 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 	return h.b.auth.CanSubscribe(s.client, filter)
 }
 
-// OnPacketProcessed notes how a client says goodbye.
+// OnPacketProcessed notes how a client says goodbye. Only one that says that
+// all is well takes its will along.
 func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
 	if pk.FixedHeader.Type != packets.Disconnect {
 		return
 	}
 	s := connOf(cl).session
-	switch {
-	case err == nil:
-		s.will = nil
-		s.conn.end(ClientInitiatedDisconnect)
-	case errors.Is(err, packets.CodeDisconnectWillMessage):
-		s.conn.end(ClientInitiatedDisconnect)
+	if err != nil && !errors.Is(err, packets.CodeDisconnectWillMessage) {
+		return
 	}
+	if pk.ReasonCode == packets.CodeDisconnect.Code {
+		s.will = nil
+	}
+	s.conn.end(ClientInitiatedDisconnect)
 }

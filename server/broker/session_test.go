@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -59,17 +60,49 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-func TestDisconnectWithWill(t *testing.T) {
-	s := start(t, broker.Limits{})
-	watcher := connect(t, s.addr, "watcher", 4)
-	watcher.subscribe(0, "wills/dev")
-	w := dial(t, s.addr)
-	hello := connectPacket("dev", 5)
-	hello.Connect.WillFlag, hello.Connect.WillTopic, hello.Connect.WillPayload = true, "wills/dev", []byte("gone")
-	w.hello(hello)
-	w.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: 4})
-	watcher.wantPublish("wills/dev", "gone")
-	wantReasons(t, s, "dev", broker.ClientInitiatedDisconnect)
+// TestWillAtDisconnect: an MQTT 5 client that disconnects with any code but 0
+// leaves its will. Clients send the code with and without (empty) properties.
+func TestWillAtDisconnect(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		goodbye []byte
+		sent    bool
+	}{
+		{"no code", []byte{0xe0, 0}, false},
+		{"normal, alone", []byte{0xe0, 1, 0}, false},
+		{"normal, with properties", []byte{0xe0, 2, 0, 0}, false},
+		{"with will, alone", []byte{0xe0, 1, 4}, true},
+		{"with will, with properties", []byte{0xe0, 2, 4, 0}, true},
+		{"failure, alone", []byte{0xe0, 1, 0x80}, true},
+		{"failure, with properties", []byte{0xe0, 2, 0x82, 0}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := start(t, broker.Limits{})
+			watcher := connect(t, s.addr, "watcher", 4)
+			watcher.subscribe(0, "wills/dev")
+			hello := connectPacket("dev", 5)
+			hello.Connect.WillFlag, hello.Connect.WillTopic, hello.Connect.WillPayload = true, "wills/dev", []byte("gone")
+			w := dial(t, s.addr)
+			w.hello(hello)
+			w.raw(c.goodbye)
+			wantReasons(t, s, "dev", broker.ClientInitiatedDisconnect)
+			if c.sent {
+				watcher.wantPublish("wills/dev", "gone")
+			} else {
+				watcher.wantNothing()
+			}
+		})
+	}
+	t.Run("all in one segment", func(t *testing.T) {
+		s := start(t, broker.Limits{})
+		watcher := connect(t, s.addr, "watcher", 4)
+		watcher.subscribe(0, "wills/dev")
+		hello := connectPacket("dev", 5)
+		hello.Connect.WillFlag, hello.Connect.WillTopic, hello.Connect.WillPayload = true, "wills/dev", []byte("gone")
+		w := dial(t, s.addr)
+		w.raw(append(encode(t, hello), 0xe0, 1, 4))
+		watcher.wantPublish("wills/dev", "gone")
+	})
 }
 
 func TestTakeOver(t *testing.T) {
@@ -203,6 +236,34 @@ func TestConnectRefused(t *testing.T) {
 			}
 			eventually(t, "sessions gone", func() bool { return s.Connected() == 0 })
 			if got := append(s.of("connect", ""), s.of("disconnect", "")...); len(got) != 0 {
+				t.Errorf("the handler was told %+v", got)
+			}
+		})
+	}
+}
+
+// TestConnectRefusedByMochi: clients of MQTT 3 get codes that they know.
+func TestConnectRefusedByMochi(t *testing.T) {
+	const variable = "\x00\x04MQTT"
+	for _, c := range []struct {
+		name   string
+		packet string // behind protocol name, from the version on
+		want   string // CONNACK
+	}{
+		{"no client id for a kept session", "\x04\x00\x00\x3c\x00\x00", "\x20\x02\x00\x02"},
+		{"unknown version", "\x09\x02\x00\x3c\x00\x03dev", "\x20\x02\x00\x01"},
+		{"reserved flag", "\x04\x03\x00\x3c\x00\x03dev", "\x20\x02\x00\x05"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := start(t, broker.Limits{})
+			w := dial(t, s.addr)
+			body := variable + c.packet
+			w.raw(append([]byte{0x10, byte(len(body))}, body...))
+			_ = w.SetReadDeadline(time.Now().Add(patience))
+			if got, err := io.ReadAll(w); string(got) != c.want || err != nil {
+				t.Errorf("answer %x, %v; want %x and the end", got, err, c.want)
+			}
+			if got := s.of("connect", ""); len(got) != 0 {
 				t.Errorf("the handler was told %+v", got)
 			}
 		})

@@ -74,7 +74,7 @@ func (in UpdateExecution) step(t *tx) (jobs.UpdateAccepted, error) {
 		answer.JobDocument = []byte(j.Document)
 	}
 	t.reply(in.Session, topic.Job(in.Thing, in.JobID, "update"+topic.Accepted), marshal(answer))
-	if _, ours := j.Target(); ours && next.Status == jobs.Succeeded && t.cfg.Rules.AtomicSuccess {
+	if next.Status == jobs.Succeeded && t.cfg.Rules.AtomicSuccess {
 		t.reportVersion(in.Thing, next.Details)
 	}
 	return answer, nil

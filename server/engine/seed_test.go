@@ -151,6 +151,19 @@ func TestVerifyReported(t *testing.T) {
 	}
 }
 
+// TestAtomicSuccessOfAnyDocument: whoever says the version with SUCCEEDED has said it.
+func TestAtomicSuccessOfAnyDocument(t *testing.T) {
+	f := start(t, nil, rules.Safe())
+	f.thing("dev1", "5")
+	f.job("fw-6", job.Snapshot, thingARN("dev1"))
+	f.update("dev1", "fw-6", jobs.Succeeded, jobs.StatusDetails{"softwareVersion": "6"})
+	f.read(func(v *engine.View) {
+		if th, err := v.Thing("dev1"); err != nil || th.Attributes["softwareVersion"] != "6" {
+			t.Errorf("thing: %+v, %v", th, err)
+		}
+	})
+}
+
 // TestOrderOfVersionAndSuccess: devices that are not Muster's report the
 // version before or after SUCCEEDED; both must end with one execution.
 func TestOrderOfVersionAndSuccess(t *testing.T) {

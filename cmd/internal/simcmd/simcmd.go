@@ -99,7 +99,7 @@ func flags(c *cobra.Command) {
 	f.String("http", "", "the same as --server")
 	f.String("mqtt", "", "address of the MQTT broker, host:port, where it differs from what the server says")
 	f.Int("devices", 100, "number of virtual things")
-	f.Int("late", 0, "number of things that join during the roll-out")
+	f.Int("late", 10, "number of things that join during the roll-out; they measure change -> notify-next")
 	f.Duration("ramp", 0, "time in which the things connect (default 10ms for each)")
 	f.Uint64("seed", 1, "decides every draw: the same seed draws the same")
 	f.Duration("duration", time.Minute, "longest time of the roll-out; what is not updated by then misses a threshold")

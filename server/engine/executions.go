@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -75,30 +76,39 @@ func (in UpdateExecution) step(t *tx) (jobs.UpdateAccepted, error) {
 	}
 	t.reply(in.Session, topic.Job(in.Thing, in.JobID, "update"+topic.Accepted), marshal(answer))
 	if next.Status == jobs.Succeeded && t.cfg.Rules.AtomicSuccess {
-		t.reportVersion(in.Thing, next.Details)
+		t.reportVersion(in.Thing, report.Details) // not those kept from a progress report: they may be of before the update
 	}
 	return answer, nil
 }
 
 // verify turns a success into a failure when the device reports another
-// version than the one of the signed target (rule 1). A device that reports none keeps
-// AWS's order: its version comes in its shadow.
+// version or release counter than those of the signed target (rule 1). A device that reports
+// neither keeps AWS's order: its version comes in its shadow.
 func (t *tx) verify(j *jobEntry, r job.Report) job.Report {
 	doc, ours := j.Target()
-	version, reported := r.Details[update.KeySoftwareVersion]
-	if r.Status != jobs.Succeeded || !ours || !reported || !t.cfg.Rules.VerifyReported {
+	if r.Status != jobs.Succeeded || !ours || !t.cfg.Rules.VerifyReported {
 		return r
 	}
-	seq, hasSeq := r.Details[update.KeySoftwareSeq]
-	want := strconv.FormatInt(doc.Seq, 10)
-	if version == doc.Version && (!hasSeq || seq == want) {
+	differs := ""
+	details := jobs.StatusDetails{}
+	for _, c := range []struct{ key, want string }{
+		{update.KeySoftwareVersion, doc.Version},
+		{update.KeySoftwareSeq, strconv.FormatInt(doc.Seq, 10)},
+	} {
+		got, reported := r.Details[c.key]
+		if !reported {
+			continue
+		}
+		details[c.key] = got
+		if got != c.want && differs == "" {
+			differs = fmt.Sprintf("device reports %s %.64s, the job wants %.64s", c.key, got, c.want)
+		}
+	}
+	if differs == "" {
 		return r
 	}
-	r.Status = jobs.Failed
-	r.Details = jobs.StatusDetails{
-		update.KeySoftwareVersion: version,
-		update.KeyReason:          "device runs version " + version + " (" + seq + "), the job wants " + doc.Version + " (" + want + ")",
-	}
+	details[update.KeyReason] = differs
+	r.Status, r.Details = jobs.Failed, details
 	return r
 }
 

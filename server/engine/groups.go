@@ -42,7 +42,10 @@ func (in CreateGroup) step(t *tx) (group.Group, error) {
 	if !in.Name.Valid() {
 		return group.Group{}, protocol.Errorf(protocol.InvalidRequest, "thing group name %q is not 1 to 128 of [a-zA-Z0-9:_-]", in.Name)
 	}
-	q, err := t.groupQuery(in.Query, in.QueryVersion, in.IndexName)
+	if err := checkLanguage(in.QueryVersion, in.IndexName); err != nil {
+		return group.Group{}, err
+	}
+	q, err := t.groupQuery(in.Name, in.Query)
 	if err != nil {
 		return group.Group{}, err
 	}
@@ -70,13 +73,20 @@ func (in CreateGroup) step(t *tx) (group.Group, error) {
 	return g.Group, nil
 }
 
-// groupQuery parses the query of a dynamic group and checks what such a query may ask.
-func (s *state) groupQuery(text, version, indexName string) (*query.Query, error) {
+// checkLanguage refuses another query version or index than the ones there are.
+func checkLanguage(version, indexName string) error {
 	switch {
 	case version != "" && version != QueryVersion:
-		return nil, protocol.Errorf(protocol.InvalidRequest, "query version %q is not %s", version, QueryVersion)
+		return protocol.Errorf(protocol.InvalidRequest, "query version %q is not %s", version, QueryVersion)
 	case indexName != "" && indexName != IndexName:
-		return nil, protocol.Errorf(protocol.InvalidRequest, "a dynamic thing group cannot use index %q, only %s", indexName, IndexName)
+		return protocol.Errorf(protocol.InvalidRequest, "a dynamic thing group cannot use index %q, only %s", indexName, IndexName)
+	}
+	return nil
+}
+
+// groupQuery parses the query of a dynamic group and checks what such a query may ask.
+func (s *state) groupQuery(g protocol.ThingGroupName, text string) (*query.Query, error) {
+	switch {
 	case s.indexing.Status == IndexOff:
 		return nil, protocol.Errorf(protocol.NotFound, "index %s is off: switch thing indexing on first", IndexName)
 	case s.indexing.Status == IndexBuilding:
@@ -94,7 +104,7 @@ func (s *state) groupQuery(text, version, indexName string) (*query.Query, error
 		return nil, protocol.Errorf(protocol.InvalidQuery, "the query of a dynamic thing group may name static thing groups only, without wildcards: its membership would depend on itself")
 	}
 	for _, n := range names {
-		if s.dynamic(n) {
+		if s.dynamic(n) || strings.EqualFold(string(g), n) {
 			return nil, protocol.Errorf(protocol.InvalidQuery, "the query names the dynamic thing group %q; only static ones are allowed", n)
 		}
 	}
@@ -131,11 +141,14 @@ func (in UpdateGroup) step(t *tx) (group.Group, error) {
 	if err := checkGroupVersion(g.Group, in.ExpectedVersion); err != nil {
 		return group.Group{}, err
 	}
+	if err := checkLanguage(in.QueryVersion, in.IndexName); err != nil {
+		return group.Group{}, err
+	}
 	requery := in.Query != nil && *in.Query != g.QueryString
 	q := g.query
 	if requery {
 		var err error
-		if q, err = t.groupQuery(*in.Query, in.QueryVersion, in.IndexName); err != nil {
+		if q, err = t.groupQuery(in.Name, *in.Query); err != nil {
 			return group.Group{}, err
 		}
 	}

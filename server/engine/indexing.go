@@ -56,6 +56,7 @@ func (s *state) checkGroupsCovered(next index.Config) error {
 // Groups are REBUILDING until it is through; only differences are emitted.
 func (t *tx) reconfigure(next index.Config) {
 	t.indexing.Thing = next
+	t.reconfigured++
 	switch {
 	case next.ThingIndexingMode == index.Off:
 		t.indexing.Status = IndexOff
@@ -72,15 +73,16 @@ func (t *tx) reconfigure(next index.Config) {
 		g.Generation++
 		t.putGroup(g)
 	}
-	t.rebuild(next)
+	t.rebuild()
 }
 
 // rebuild flattens every thing anew in slices; a newer configuration ends it.
-func (t *tx) rebuild(cfg index.Config) {
+func (t *tx) rebuild() {
+	reconfigured := t.reconfigured
 	var last ordered[protocol.ThingName]
 	var next func(t *tx) error
 	next = func(t *tx) error {
-		if !reflect.DeepEqual(t.indexing.Thing, cfg) || t.indexing.Status == IndexActive {
+		if t.reconfigured != reconfigured {
 			return nil
 		}
 		things := t.things.after(last)

@@ -29,11 +29,14 @@ func (in CreateJob) step(t *tx) (job.Job, error) {
 		return job.Job{}, err
 	}
 	if old := t.jobs[in.ID]; old != nil {
-		if in.same(old.Job) {
+		if same(j, old.Job) {
 			return old.Job, nil
 		}
 		err := protocol.Errorf(protocol.AlreadyExists, "job %q exists already with another configuration", in.ID)
 		err.ResourceID, err.ResourceARN = string(in.ID), old.ARN
+		return job.Job{}, err
+	}
+	if err := t.checkTargets(j); err != nil {
 		return job.Job{}, err
 	}
 	j.CreatedAt, j.LastUpdatedAt = t.now, t.now
@@ -56,7 +59,7 @@ func (in CreateJob) step(t *tx) (job.Job, error) {
 func (in CreateJob) check(s *state) (job.Job, error) {
 	j := job.Job{
 		ID: in.ID, ARN: s.arn(protocol.KindJob, string(in.ID)), Description: in.Description,
-		Selection: in.Selection, Targets: in.Targets, Document: in.Document,
+		Selection: in.Selection, Document: in.Document,
 		RatePerMinute: in.RatePerMinute, TimeoutMinutes: in.TimeoutMinutes, Status: job.InProgress,
 	}
 	if j.Selection == "" {
@@ -78,25 +81,22 @@ func (in CreateJob) check(s *state) (job.Job, error) {
 		return j, err
 	}
 	for _, target := range in.Targets {
-		if err := s.resolve(&j, target); err != nil {
+		if err := s.addTarget(&j, target); err != nil {
 			return job.Job{}, err
 		}
 	}
 	return j, nil
 }
 
-// same reports whether the request describes an existing job.
-func (in CreateJob) same(j job.Job) bool {
-	selection := in.Selection
-	if selection == "" {
-		selection = job.Snapshot
-	}
-	return slices.Equal(in.Targets, j.Targets) && in.Document == j.Document && in.Description == j.Description &&
-		selection == j.Selection && in.RatePerMinute == j.RatePerMinute && in.TimeoutMinutes == j.TimeoutMinutes
+// same reports whether a request describes the job that has its id.
+func same(asked, old job.Job) bool {
+	return slices.Equal(asked.Targets, old.Targets) && asked.Document == old.Document && asked.Description == old.Description &&
+		asked.Selection == old.Selection && asked.RatePerMinute == old.RatePerMinute && asked.TimeoutMinutes == old.TimeoutMinutes
 }
 
-// resolve adds what a target ARN names to a job.
-func (s *state) resolve(j *job.Job, target string) error {
+// addTarget adds what a target ARN names to a job. The region that stands in
+// the ARN is ignored (rule 27).
+func (s *state) addTarget(j *job.Job, target string) error {
 	arn, err := protocol.ParseARN(target)
 	if err != nil {
 		return err
@@ -104,22 +104,32 @@ func (s *state) resolve(j *job.Job, target string) error {
 	switch arn.Kind {
 	case protocol.KindThing:
 		n := protocol.ThingName(arn.Name)
-		if _, err := s.registered(n); err != nil {
-			return err
-		}
 		if !slices.Contains(j.Things, n) {
 			j.Things = append(j.Things, n)
 		}
 	case protocol.KindThingGroup:
 		g := protocol.ThingGroupName(arn.Name)
-		if s.groups[g] == nil {
-			return groupNotFound(g)
-		}
 		if !slices.Contains(j.Groups, g) {
 			j.Groups = append(j.Groups, g)
 		}
 	default:
 		return protocol.Errorf(protocol.InvalidRequest, "target %q of job %q is neither a thing nor a thing group", target, j.ID)
+	}
+	j.Targets = append(j.Targets, s.arn(arn.Kind, arn.Name))
+	return nil
+}
+
+// checkTargets returns a NotFound if a target of the job does not exist.
+func (s *state) checkTargets(j job.Job) error {
+	for _, n := range j.Things {
+		if _, err := s.registered(n); err != nil {
+			return err
+		}
+	}
+	for _, g := range j.Groups {
+		if s.groups[g] == nil {
+			return groupNotFound(g)
+		}
 	}
 	return nil
 }
@@ -226,7 +236,9 @@ func (in CancelJob) step(t *tx) (job.Job, error) {
 	t.jobEvent(j, "cancellation_in_progress")
 	t.close(j, cancelJob)
 	j.ForceCanceled = j.ForceCanceled || in.Force
-	j.ReasonCode, j.Comment = in.ReasonCode, in.Comment
+	if in.ReasonCode != "" || in.Comment != "" { // a second, forced cancel without them keeps those of the first
+		j.ReasonCode, j.Comment = in.ReasonCode, in.Comment
+	}
 	t.putJob(j)
 	for _, x := range j.execs {
 		if !x.Status.Terminal() {

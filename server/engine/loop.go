@@ -82,14 +82,18 @@ func (l *loop) step(ctx context.Context) error {
 		timer.Reset(l.idle())
 		var failure error
 		select {
-		case failure = <-l.failed:
-		case c := <-l.in:
-			failure = l.batch(c)
-		case <-timer.C:
-			failure = l.batch(nil)
-		case <-ctx.Done():
-			l.drain()
-			return nil
+		case failure = <-l.failed: // before anything else is stepped on that state
+		default:
+			select {
+			case failure = <-l.failed:
+			case c := <-l.in:
+				failure = l.batch(c)
+			case <-timer.C:
+				failure = l.batch(nil)
+			case <-ctx.Done():
+				l.drain()
+				return nil
+			}
 		}
 		if failure == nil {
 			continue

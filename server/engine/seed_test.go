@@ -138,6 +138,10 @@ func TestVerifyReported(t *testing.T) {
 		{"as wanted", jobs.StatusDetails{"softwareVersion": "6", "softwareSeq": "60000"}, "1:SUCCEEDED"},
 		{"another version", jobs.StatusDetails{"softwareVersion": "5", "softwareSeq": "60000"}, "1:FAILED"},
 		{"another counter", jobs.StatusDetails{"softwareVersion": "6", "softwareSeq": "50000"}, "1:FAILED"},
+		{"another counter alone", jobs.StatusDetails{"softwareSeq": "50000"}, "1:FAILED"},
+		{"another version alone", jobs.StatusDetails{"softwareVersion": "5"}, "1:FAILED"},
+		{"another version, as long as details may be", jobs.StatusDetails{"softwareVersion": strings.Repeat("5", 1024)}, "1:FAILED"},
+		{"the version alone", jobs.StatusDetails{"softwareVersion": "6"}, "1:SUCCEEDED"},
 		{"a device that reports none", nil, "1:SUCCEEDED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -157,6 +161,22 @@ func TestAtomicSuccessOfAnyDocument(t *testing.T) {
 	f.thing("dev1", "5")
 	f.job("fw-6", job.Snapshot, thingARN("dev1"))
 	f.update("dev1", "fw-6", jobs.Succeeded, jobs.StatusDetails{"softwareVersion": "6"})
+	f.read(func(v *engine.View) {
+		if th, err := v.Thing("dev1"); err != nil || th.Attributes["softwareVersion"] != "6" {
+			t.Errorf("thing: %+v, %v", th, err)
+		}
+	})
+}
+
+// TestVersionOfProgress: details that are kept from a progress report say
+// nothing about what the device runs when it has succeeded.
+func TestVersionOfProgress(t *testing.T) {
+	f := start(t, nil, rules.Safe())
+	f.thing("dev1", "")
+	f.job("fw-6", job.Snapshot, thingARN("dev1"))
+	f.update("dev1", "fw-6", jobs.InProgress, jobs.StatusDetails{"softwareVersion": "5"})
+	f.report("dev1", map[string]any{"softwareVersion": "6"})
+	f.update("dev1", "fw-6", jobs.Succeeded, nil)
 	f.read(func(v *engine.View) {
 		if th, err := v.Thing("dev1"); err != nil || th.Attributes["softwareVersion"] != "6" {
 			t.Errorf("thing: %+v, %v", th, err)

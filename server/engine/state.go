@@ -29,6 +29,8 @@ type state struct {
 	matcher    *group.Matcher
 	index      *index.Index
 	indexing   Indexing
+	// reconfigured counts the changes of what is indexed since the start.
+	reconfigured uint64
 
 	jobs     map[protocol.JobID]*jobEntry
 	jobOrder order[protocol.JobID]

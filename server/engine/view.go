@@ -73,29 +73,42 @@ func (v *View) Groups(p Page, keep func(group.Group) bool) ([]group.Group, strin
 	})
 }
 
-// GroupsOf lists the thing groups of a registered thing by name.
+// GroupsOf lists the thing groups of a registered thing in the order of
+// their creation.
 func (v *View) GroupsOf(n protocol.ThingName, p Page) ([]group.Group, string, error) {
 	if _, err := v.t.registered(n); err != nil {
 		return nil, "", err
 	}
-	names, next := byName(v.t.matcher.GroupsOf(n), p)
-	groups := make([]group.Group, len(names))
-	for i, g := range names {
-		groups[i] = v.t.groups[g].Group
+	var groups order[protocol.ThingGroupName]
+	for _, g := range v.t.matcher.GroupsOf(n) {
+		groups.insert(v.t.groups[g].CreatedAt, g)
 	}
-	return groups, next, nil
+	return list(&groups, p, func(g protocol.ThingGroupName) (group.Group, bool) { return v.t.groups[g].Group, true })
 }
 
-// Members lists the things of a group by name.
+// Members lists the things of a group in the order of their creation.
 func (v *View) Members(g protocol.ThingGroupName, p Page) ([]protocol.ThingName, string, error) {
 	if v.t.groups[g] == nil {
 		return nil, "", groupNotFound(g)
 	}
-	names, more := v.t.matcher.Page(g, protocol.ThingName(p.After), p.Max)
-	if !more {
-		return names, "", nil
+	// Of a small group the members are put in order, of a large one those that
+	// a page needs are found among all things: neither is slow in a large fleet.
+	const share = 16
+	among := &v.t.things
+	if members := v.t.matcher.Count(g); members < among.len()/share {
+		among = v.inOrder(v.t.matcher.Members(g))
 	}
-	return names, string(names[len(names)-1]), nil
+	return list(among, p, func(n protocol.ThingName) (protocol.ThingName, bool) { return n, v.t.matcher.Contains(g, n) })
+}
+
+// inOrder puts registered things in the order of their creation.
+func (v *View) inOrder(names []protocol.ThingName) *order[protocol.ThingName] {
+	o := order[protocol.ThingName]{items: make([]ordered[protocol.ThingName], len(names))}
+	for i, n := range names {
+		o.items[i] = ordered[protocol.ThingName]{v.t.names[n].thing.CreatedAt.UnixNano(), n}
+	}
+	slices.SortFunc(o.items, ordered[protocol.ThingName].compare)
+	return &o
 }
 
 // JobInfo is a job and what its executions come to.
@@ -289,19 +302,6 @@ func parseCursor[K ~string](s string) (ordered[K], error) {
 }
 
 var errCursor = protocol.Errorf(protocol.InvalidRequest, "nextToken is not one that this list returned")
-
-// byName pages over sorted names; the cursor is the last name.
-func byName[K ~string](names []K, p Page) (page []K, next string) {
-	i, found := slices.BinarySearch(names, K(p.After))
-	if found {
-		i++
-	}
-	names = names[i:]
-	if len(names) <= p.Max {
-		return names, ""
-	}
-	return names[:p.Max], string(names[p.Max-1])
-}
 
 // executions pages over executions in the order of creation; the cursor is
 // the last one's sequence number.

@@ -39,7 +39,7 @@ func New(cfg Config) (*Handler, error) {
 		return nil, errors.New("api needs an engine")
 	}
 	front := restjson.Config{
-		Services:   []awsmodel.Service{iot.Service(), iotdata.Service(), iotjobsdata.Service()},
+		Services:   []awsmodel.Service{iotService(), iotdata.Service(), iotjobsdata.Service()},
 		Operations: (&operations{engine: cfg.Engine, endpoint: cfg.Endpoint}).table(),
 		Region:     cfg.Region, Account: cfg.Account,
 		Credentials: cfg.Credentials, AcceptAny: cfg.Dev, Logger: cfg.Logger,
@@ -52,6 +52,14 @@ func New(cfg Config) (*Handler, error) {
 		return nil, err
 	}
 	return &Handler{front: h}, nil
+}
+
+// iotService is the published model with what AWS allows since: attribute
+// values may hold = [ and ] as well (AWS IoT reference 2.1).
+func iotService() awsmodel.Service {
+	service := iot.Service()
+	service.Shapes["AttributeValue"].Pattern = `[a-zA-Z0-9_.,@/:#=\[\]-]*`
+	return service
 }
 
 // ServeHTTP answers one request.

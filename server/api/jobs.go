@@ -85,10 +85,10 @@ func (o *operations) describeJob(ctx context.Context, call restjson.Call, in *io
 	shown := &iot.Job{
 		JobId: &in.JobId, JobArn: new(call.ARN(protocol.KindJob, in.JobId)), TargetSelection: text(j.Selection),
 		Status: text(j.Status), ReasonCode: text(j.ReasonCode), Comment: text(j.Comment),
-		Targets: j.Targets, Description: text(j.Description),
+		Targets: targets(call, j.Targets), Description: text(j.Description),
 		PresignedUrlConfig: &iot.PresignedUrlConfig{}, JobExecutionsRolloutConfig: rollout, TimeoutConfig: timeout,
 		CreatedAt: awsmodel.TimeOf(j.CreatedAt), LastUpdatedAt: awsmodel.TimeOf(j.LastUpdatedAt), CompletedAt: awsmodel.TimeOf(j.CompletedAt),
-		JobProcessDetails: processDetails(j), IsConcurrent: new(inRollout(j)),
+		JobProcessDetails: processDetails(call, j), IsConcurrent: new(inRollout(j)),
 	}
 	if j.ForceCanceled {
 		shown.ForceCanceled = new(true)
@@ -105,13 +105,26 @@ func (o *operations) job(ctx context.Context, id string) (engine.JobInfo, error)
 	return j, err
 }
 
+// targets are ARNs of the caller's region, whatever region they were given in
+// (rule 27).
+func targets(call restjson.Call, arns []string) []string {
+	shown := make([]string, len(arns))
+	for i, text := range arns {
+		shown[i] = text
+		if arn, err := protocol.ParseARN(text); err == nil {
+			shown[i] = call.ARN(arn.Kind, arn.Name)
+		}
+	}
+	return shown
+}
+
 // inRollout reports whether a job still has executions to make for the things
 // that it was made for.
 func inRollout(j engine.JobInfo) bool {
 	return j.Status == job.InProgress && (j.Waiting > 0 || len(j.Awaiting) > 0)
 }
 
-func processDetails(j engine.JobInfo) *iot.JobProcessDetails {
+func processDetails(call restjson.Call, j engine.JobInfo) *iot.JobProcessDetails {
 	count := func(s jobs.ExecutionStatus) *int64 { return new(int64(j.Counts[s])) }
 	details := &iot.JobProcessDetails{
 		NumberOfCanceledThings: count(jobs.Canceled), NumberOfSucceededThings: count(jobs.Succeeded),
@@ -120,7 +133,7 @@ func processDetails(j engine.JobInfo) *iot.JobProcessDetails {
 		NumberOfRemovedThings: count(jobs.Removed), NumberOfTimedOutThings: count(jobs.TimedOut),
 	}
 	if inRollout(j) {
-		details.ProcessingTargets = j.Targets
+		details.ProcessingTargets = targets(call, j.Targets)
 	}
 	return details
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -179,7 +180,8 @@ func (f *fleet) check() {
 			for _, d := range found {
 				names = append(names, d.Thing())
 			}
-			want(f, "members of "+string(g.Name), append([]protocol.ThingName{}, members...), names)
+			slices.Sort(members) // they come in the order of their creation
+			want(f, "members of "+string(g.Name), members, names)
 		}
 		jobsOf, _, _ := v.Jobs(all, nil)
 		for _, j := range jobsOf {

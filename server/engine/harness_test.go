@@ -234,10 +234,11 @@ func (f *fleet) members(name protocol.ThingGroupName) []protocol.ThingName {
 	f.Helper()
 	var got []protocol.ThingName
 	f.read(func(v *engine.View) {
-		var err error
-		if got, _, err = v.Members(name, engine.Page{Max: 10_000}); err != nil {
+		page, _, err := v.Members(name, engine.Page{Max: 10_000})
+		if err != nil {
 			f.Error(err)
 		}
+		got = append(got, page...)
 	})
 	return got
 }

@@ -121,6 +121,7 @@ func TestRequests(t *testing.T) {
 		{"deep", "jobs/get", `{"x":` + deep + `}`, "/rejected", `"code":"InvalidJson"`},
 		{"wrong member", "jobs/start-next", `{"statusDetails":"x","clientToken":"c2"}`, "/rejected", `"code":"InvalidRequest"`},
 		{"long token", "jobs/start-next", `{"clientToken":"` + strings.Repeat("x", 65) + `"}`, "/rejected", `"code":"InvalidRequest"`},
+		{"wrong member is named", "jobs/fw-6/get", `{"executionNumber":"1"}`, "/rejected", `"message":"member \"executionNumber\" cannot be a string"`},
 		{"no such operation", "jobs/fw-6/explode", `{}`, "/rejected", `"code":"InvalidTopic"`},
 		{"no such operation echoes the token", "jobs/fw-6/explode", `{"clientToken":"c4"}`, "/rejected", `"clientToken":"c4"`},
 		{"a member that refuses its value stands before the token", "jobs/fw-6/update", `{"status":"IN_PROGRESS","expectedVersion":"nine","clientToken":"c5"}`, "/rejected", `"clientToken":"c5"`},

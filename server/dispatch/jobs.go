@@ -74,8 +74,11 @@ func (r request) decode(into any, token *string) bool {
 		return true
 	}
 	err := json.Unmarshal(body, into)
-	_, wrongMember := errors.AsType[*json.UnmarshalTypeError](err)
+	wrong, wrongMember := errors.AsType[*json.UnmarshalTypeError](err)
 	_, ours := errors.AsType[*protocol.Error](err)
+	if wrongMember {
+		err = protocol.Errorf(protocol.InvalidRequest, "member %q cannot be a %s", wrong.Field, wrong.Value)
+	}
 	switch {
 	case body[0] != '{' || err != nil && !wrongMember && !ours:
 		r.send(jobs.RejectedMessage{Code: jobs.CodeInvalidJSON, Message: "the payload is not a JSON object"})

@@ -78,6 +78,31 @@ func TestGroupDefinitionsAreChecked(t *testing.T) {
 	want(f, "version", do(f, engine.UpdateGroup{Name: "G", IndexName: engine.IndexName, QueryVersion: engine.QueryVersion}).Version, int64(2))
 }
 
+// TestGroupAttributes: they follow the merge rules of things.
+func TestGroupAttributes(t *testing.T) {
+	f := start(t, nil, rules.Safe())
+	many := func(n int) map[string]string {
+		m := map[string]string{}
+		for i := range n {
+			m[fmt.Sprintf("a%d", i)] = "1"
+		}
+		return m
+	}
+	create := engine.CreateGroup{Name: "G", Query: "attributes.a:1", Attributes: map[string]string{"a": "", "b": "1"}}
+	g := do(f, create)
+	want(f, "attributes", g.Attributes, map[string]string{"b": "1"})
+	create.Attributes = map[string]string{"b": "1"}
+	want(f, "same group", do(f, create).ID, g.ID)
+
+	refused(f, engine.CreateGroup{Name: "H", Query: "attributes.a:1", Attributes: many(51)}, protocol.InvalidRequest)
+	refused(f, engine.UpdateGroup{Name: "G", Description: new("lost"), Attributes: many(50), MergeAttributes: true}, protocol.InvalidRequest)
+	g = do(f, engine.UpdateGroup{Name: "G", Attributes: map[string]string{"b": "", "c": "2"}, MergeAttributes: true})
+	want(f, "merged", g.Attributes, map[string]string{"c": "2"})
+	want(f, "version and description", []any{g.Version, g.Description}, []any{int64(2), ""})
+	want(f, "replaced", len(do(f, engine.UpdateGroup{Name: "G", Attributes: many(50)}).Attributes), 50)
+	want(f, "emptied", len(do(f, engine.UpdateGroup{Name: "G", Attributes: map[string]string{}}).Attributes), 0)
+}
+
 // TestCreateJobAgain: the request is the same whatever region its ARNs name
 // (rule 27), and also when a target is gone meanwhile.
 func TestCreateJobAgain(t *testing.T) {

@@ -19,6 +19,9 @@ const (
 	QueryVersion = "2017-09-30"
 )
 
+// groupAttributes bounds the attributes of a group (AWS IoT reference 2.4).
+const groupAttributes = 50
+
 // slice bounds the things that one step of background work looks at.
 const slice = 256
 
@@ -49,8 +52,12 @@ func (in CreateGroup) step(t *tx) (group.Group, error) {
 	if err != nil {
 		return group.Group{}, err
 	}
+	attributes, err := mergeAttributes(in.Name, nil, in.Attributes)
+	if err != nil {
+		return group.Group{}, err
+	}
 	if old := t.groups[in.Name]; old != nil {
-		if old.QueryString == in.Query && old.Description == in.Description && maps.Equal(old.Attributes, in.Attributes) {
+		if old.QueryString == in.Query && old.Description == in.Description && maps.Equal(old.Attributes, attributes) {
 			return old.Group, nil
 		}
 		err := protocol.Errorf(protocol.AlreadyExists, "thing group %q exists already with another definition", in.Name)
@@ -62,7 +69,7 @@ func (in CreateGroup) step(t *tx) (group.Group, error) {
 	}
 	g := &groupEntry{query: q, Group: group.Group{
 		Name: in.Name, ID: t.cfg.NewID(), QueryString: in.Query, QueryVersion: QueryVersion, IndexName: IndexName,
-		Version: 1, Status: group.Building, Description: in.Description, Attributes: in.Attributes, CreatedAt: t.now,
+		Version: 1, Status: group.Building, Description: in.Description, Attributes: attributes, CreatedAt: t.now,
 	}}
 	t.groups[in.Name] = g
 	t.groupOrder.insert(g.CreatedAt, in.Name)
@@ -152,11 +159,19 @@ func (in UpdateGroup) step(t *tx) (group.Group, error) {
 			return group.Group{}, err
 		}
 	}
+	if in.Attributes != nil {
+		old := g.Attributes
+		if !in.MergeAttributes {
+			old = nil
+		}
+		attributes, err := mergeAttributes(in.Name, old, in.Attributes)
+		if err != nil {
+			return group.Group{}, err
+		}
+		g.Attributes = attributes
+	}
 	if in.Description != nil {
 		g.Description = *in.Description
-	}
-	if in.Attributes != nil {
-		g.Attributes = mergeAttributes(g.Attributes, in.Attributes, in.MergeAttributes)
 	}
 	g.Version++
 	if requery {
@@ -171,11 +186,10 @@ func (in UpdateGroup) step(t *tx) (group.Group, error) {
 	return g.Group, nil
 }
 
-func mergeAttributes(old, given map[string]string, merge bool) map[string]string {
+// mergeAttributes are old ones with those given; an empty value removes.
+func mergeAttributes(g protocol.ThingGroupName, old, given map[string]string) (map[string]string, error) {
 	next := map[string]string{}
-	if merge {
-		maps.Copy(next, old)
-	}
+	maps.Copy(next, old)
 	for k, v := range given {
 		if v == "" {
 			delete(next, k)
@@ -183,7 +197,10 @@ func mergeAttributes(old, given map[string]string, merge bool) map[string]string
 			next[k] = v
 		}
 	}
-	return next
+	if len(next) > groupAttributes {
+		return nil, protocol.Errorf(protocol.InvalidRequest, "thing group %q would have %d attributes; the limit is %d", g, len(next), groupAttributes)
+	}
+	return next, nil
 }
 
 // DeleteGroup removes a dynamic thing group: every member leaves it, and the

@@ -7,44 +7,50 @@ import (
 	"github.com/muster-iot/muster/server/dispatch"
 )
 
-// gateway is the broker as the engine and the dispatcher see it. The broker is
-// set once, before anything runs.
-type gateway struct{ broker *broker.Broker }
+// Gateway is the broker as the engine and the dispatcher see it. Broker is set
+// once, before anything runs.
+type Gateway struct{ Broker *broker.Broker }
 
-func (g *gateway) Publish(topic string, payload []byte) { g.broker.Publish(topic, payload) }
+// Publish implements engine.Gateway.
+func (g *Gateway) Publish(topic string, payload []byte) { g.Broker.Publish(topic, payload) }
 
-func (g *gateway) Send(session uint64, topic string, payload []byte) {
-	g.broker.Send(session, topic, payload)
+// Send implements engine.Gateway.
+func (g *Gateway) Send(session uint64, topic string, payload []byte) {
+	g.Broker.Send(session, topic, payload)
 }
 
-func (g *gateway) PublishAnd(topic string, payload []byte, session uint64) {
-	g.broker.PublishAnd(topic, payload, session)
+// PublishAnd implements engine.Gateway.
+func (g *Gateway) PublishAnd(topic string, payload []byte, session uint64) {
+	g.Broker.PublishAnd(topic, payload, session)
 }
 
-// handler is the dispatcher as the broker sees it.
-type handler struct {
+// Handler is the dispatcher as the broker sees it.
+type Handler struct {
 	*dispatch.Dispatcher
-	stopping <-chan struct{} // closed when the server stops
+	// Stopping is closed when the server stops.
+	Stopping <-chan struct{}
 }
 
 func client(c broker.Client) dispatch.Client {
 	return dispatch.Client{ID: c.ID, Session: c.Session, Remote: c.Remote}
 }
 
-func (h handler) Connect(ctx context.Context, c broker.Client) error {
+// Connect implements broker.Handler.
+func (h Handler) Connect(ctx context.Context, c broker.Client) error {
 	return h.Dispatcher.Connect(ctx, client(c))
 }
 
 // Disconnect passes the end of a session on, except when the server stops:
 // its devices will be back, so they are not gone yet.
-func (h handler) Disconnect(ctx context.Context, c broker.Client, r broker.Reason) {
+func (h Handler) Disconnect(ctx context.Context, c broker.Client, r broker.Reason) {
 	select {
-	case <-h.stopping:
+	case <-h.Stopping:
 	default:
 		h.Dispatcher.Disconnect(ctx, client(c), string(r))
 	}
 }
 
-func (h handler) Publish(ctx context.Context, c broker.Client, topic string, payload []byte) (bool, error) {
+// Publish implements broker.Handler.
+func (h Handler) Publish(ctx context.Context, c broker.Client, topic string, payload []byte) (bool, error) {
 	return h.Dispatcher.Publish(ctx, client(c), topic, payload)
 }

@@ -121,7 +121,7 @@ func (s *Server) open(stopping <-chan struct{}) (_ *parts, err error) {
 // assemble wires the parts. The gateway is the one cycle: the engine sends
 // through the broker, whose messages come to the engine.
 func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
-	gateway := &gateway{}
+	gateway := &Gateway{}
 	p.engine, err = engine.New(engine.Config{
 		Store: p.store, Gateway: gateway, Rules: *s.cfg.Rules,
 		Account: s.cfg.Account, Region: s.cfg.Region, Logger: s.cfg.Logger,
@@ -134,12 +134,12 @@ func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
 		return err
 	}
 	p.broker, err = broker.New(broker.Config{
-		Listener: p.mqtt, Handler: handler{dispatcher, stopping}, Authorizer: broker.AllowAll{}, Logger: s.cfg.Logger,
+		Listener: p.mqtt, Handler: Handler{dispatcher, stopping}, Authorizer: broker.AllowAll{}, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	gateway.broker = p.broker
+	gateway.Broker = p.broker
 	aws, err := api.New(api.Config{
 		Engine: p.engine, Region: s.cfg.Region, Account: s.cfg.Account,
 		Endpoint: p.mqtt.Addr().String(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
@@ -202,9 +202,7 @@ func (s *Server) serve(ctx context.Context, stop func(), p *parts) error {
 	run(func() error {
 		<-ctx.Done()
 		s.ready.Store(false)
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return p.web.Shutdown(drain)
+		return s.drain(p.web)
 	})
 	s.ready.Store(true)
 	if s.cfg.Ready != nil {
@@ -212,6 +210,22 @@ func (s *Server) serve(ctx context.Context, stop func(), p *parts) error {
 	}
 	return g.Wait()
 }
+
+// drain lets HTTP requests finish, but not for ever: a slow download is cut and
+// resumed from the next start.
+func (s *Server) drain(web *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	err := web.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.cfg.Logger.Warn("HTTP requests are cut: they did not finish in time", "time", drainTime)
+		return web.Close()
+	}
+	return err
+}
+
+// drainTime is how long HTTP requests may go on after the server was told to stop.
+const drainTime = 5 * time.Second
 
 // close releases what was opened; ports that were served are closed already.
 func (p *parts) close() error {

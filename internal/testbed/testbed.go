@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/muster-iot/muster/server"
 	"github.com/muster-iot/muster/server/broker"
 	"github.com/muster-iot/muster/server/dispatch"
 	"github.com/muster-iot/muster/server/engine"
@@ -176,7 +177,7 @@ func (b *Bed) Plug(name string) {
 // start runs engine and broker. It returns when the fleet is loaded.
 func start(o Options) (*run, error) {
 	r := &run{stopping: make(chan struct{})}
-	gateway := &gateway{}
+	gateway := &server.Gateway{}
 	var err error
 	r.engine, err = engine.New(engine.Config{
 		Store: o.Store, Gateway: gateway, Rules: *o.Rules, Account: "123456789012", Region: "us-east-1", Logger: o.Logger,
@@ -189,12 +190,12 @@ func start(o Options) (*run, error) {
 		return nil, err
 	}
 	r.broker, err = broker.New(broker.Config{
-		Handler: handler{dispatcher, r.stopping}, Authorizer: broker.AllowAll{}, Limits: o.Limits, Logger: o.Logger,
+		Handler: server.Handler{Dispatcher: dispatcher, Stopping: r.stopping}, Authorizer: broker.AllowAll{}, Limits: o.Limits, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	gateway.broker = r.broker
+	gateway.Broker = r.broker
 	return r, r.serve()
 }
 

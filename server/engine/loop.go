@@ -98,7 +98,10 @@ func (l *loop) step(ctx context.Context) error {
 		if failure == nil {
 			continue
 		}
-		if err := l.recover(ctx, failure); err != nil {
+		switch err := l.recover(ctx, failure); {
+		case ctx.Err() != nil:
+			return nil // what waits is not stepped on a state that was not loaded
+		case err != nil:
 			return err
 		}
 	}
@@ -283,7 +286,7 @@ func (l *loop) recover(ctx context.Context, cause error) error {
 		}
 		l.cfg.Logger.Error("cannot recover yet", "error", err)
 		if !l.refuseFor(ctx, wait) {
-			return nil
+			return ctx.Err()
 		}
 	}
 	l.cfg.Logger.Info("recovered", "things", l.state.things.len(), "jobs", l.state.jobOrder.len())

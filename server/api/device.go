@@ -60,7 +60,7 @@ func (o *operations) startNextPendingJobExecution(ctx context.Context, _ restjso
 func (o *operations) describeOwnJobExecution(ctx context.Context, _ restjson.Call, in *iotjobsdata.DescribeJobExecutionRequest) (*iotjobsdata.DescribeJobExecutionResponse, error) {
 	var x *jobs.Execution
 	err := o.read(ctx, func(v *engine.View) (err error) {
-		x, err = v.Describe(protocol.ThingName(in.ThingName), protocol.JobID(in.JobId), in.ExecutionNumber, or(in.IncludeJobDocument, false))
+		x, err = v.Describe(protocol.ThingName(in.ThingName), protocol.JobID(in.JobId), in.ExecutionNumber, or(in.IncludeJobDocument, true))
 		return err
 	})
 	if err != nil {

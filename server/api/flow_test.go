@@ -52,7 +52,7 @@ func TestSeedFlow(t *testing.T) {
 		},
 		{
 			"iot-jobs-data", "GET /things/pump-17/jobs/%24next", "", 200,
-			`{"execution":{"jobId":"fw-6","thingName":"pump-17","status":"QUEUED","queuedAt":T,"lastUpdatedAt":T,"versionNumber":1,"executionNumber":1}}`,
+			`{"execution":{"jobId":"fw-6","thingName":"pump-17","status":"QUEUED","queuedAt":T,"lastUpdatedAt":T,"versionNumber":1,"executionNumber":1,"jobDocument":` + document + `}}`,
 		},
 		{
 			"iot-jobs-data", "PUT /things/pump-17/jobs/$next", `{"statusDetails":{"step":"download"}}`, 200,

@@ -104,8 +104,8 @@ func TestFirstPacket(t *testing.T) {
 				deadline = time.Hour
 			}
 			s := start(t, broker.Limits{ConnectTimeout: deadline})
-			w := dial(t, s.addr)
 			begin := time.Now()
+			w := dial(t, s.addr)
 			_, _ = w.Write(tc.send)
 			w.wantClosed(patience)
 			if took := time.Since(begin); !tc.fast && took < deadline {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/dispatch"
 	"github.com/muster-iot/muster/server/engine"
 	"github.com/muster-iot/muster/server/rules"
@@ -75,7 +76,9 @@ func start(t testing.TB) (*dispatch.Dispatcher, *wire, *breakable) {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w, s := &wire{}, &breakable{Store: mem.New()}
-	e, err := engine.New(engine.Config{Store: s, Gateway: w, Rules: rules.Safe(), Account: "123456789012", Region: "us-east-1", Logger: logger})
+	r := rules.Safe()
+	r.RegisterOnRequest = true
+	e, err := engine.New(engine.Config{Store: s, Gateway: w, Rules: r, Account: "123456789012", Region: "us-east-1", Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +181,37 @@ func TestOtherTopics(t *testing.T) {
 	}
 	if got := w.answer(dev1.Session); len(got) > 0 {
 		t.Errorf("answers to no request: %+v", got)
+	}
+}
+
+// TestRegisterOnRequest is rule 29: a device may register itself, not another.
+func TestRegisterOnRequest(t *testing.T) {
+	d, _, _ := start(t)
+	exists := func(n protocol.ThingName) bool {
+		err := engine.Read(t.Context(), d.Engine, func(v *engine.View) error {
+			_, err := v.Thing(n)
+			return err
+		})
+		return err == nil
+	}
+	ask := []byte(`{"state":{"reported":{"muster":{"register":true},"softwareVersion":"5"}}}`)
+	for _, c := range []struct {
+		client, thing protocol.ThingName
+		payload       []byte
+		want          bool
+	}{
+		{"new1", "new1", ask, true},
+		{"new1", "victim", ask, false},
+		{"new2", "new2", []byte(`{"state":{"reported":{"softwareVersion":"5"}}}`), false},
+		{"bad name", "bad name", ask, false},
+	} {
+		client := dispatch.Client{ID: string(c.client), Session: 9, Remote: "127.0.0.1:1"}
+		if _, err := d.Publish(t.Context(), client, "$aws/things/"+string(c.thing)+"/shadow/update", c.payload); err != nil {
+			t.Fatal(err)
+		}
+		if got := exists(c.thing); got != c.want {
+			t.Errorf("client %q asks for thing %q: registered %v, want %v", c.client, c.thing, got, c.want)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func (r request) shadowRequest(t topic.Topic) (token string, err error) {
 		var u shadow.Update
 		if u, err = shadow.ParseUpdate(r.payload); err == nil {
 			token = u.ClientToken
-			_, err = engine.Do(r.ctx, r.Engine, engine.UpdateShadow{Thing: t.Thing, Name: t.Shadow, Update: u, Session: r.client.Session})
+			_, err = engine.Do(r.ctx, r.Engine, engine.UpdateShadow{Thing: t.Thing, Name: t.Shadow, Update: u, Session: r.client.Session, Client: r.client.ID})
 		}
 	}
 	return token, err

@@ -135,6 +135,9 @@ func TestReload(t *testing.T) {
 		}
 		f.allActive()
 		f.check()
+		if f.Failed() {
+			rt.Fatalf("seed %d", seed)
+		}
 		before := f.picture()
 		f.stop()
 		again := start(t, s, rules.Safe())
@@ -174,7 +177,7 @@ func (f *fleet) check() {
 			members, _, _ := v.Members(g.Name, all)
 			found, _, err := v.Search(g.QueryString, all)
 			if err != nil {
-				f.Fatal(err)
+				f.Error(err)
 			}
 			names := []protocol.ThingName{}
 			for _, d := range found {
@@ -190,7 +193,7 @@ func (f *fleet) check() {
 			xs, _, _ := v.ExecutionsOfJob(j.ID, all, nil)
 			for _, x := range xs {
 				if last, seen := latest[x.Thing]; x.Number != last.Number+1 || seen && !last.Status.Terminal() {
-					f.Fatalf("execution %d of %s on %s follows %+v", x.Number, j.ID, x.Thing, last)
+					f.Errorf("execution %d of %s on %s follows %+v", x.Number, j.ID, x.Thing, last)
 				}
 				latest[x.Thing] = x
 			}

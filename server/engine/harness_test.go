@@ -137,6 +137,8 @@ func refused[R any](f *fleet, in engine.Input[R], code protocol.Code) error {
 	return err
 }
 
+// read lets see look at the fleet on the engine's goroutine, which it must not
+// end: see reports with Error, never with Fatal.
 func (f *fleet) read(see func(v *engine.View)) {
 	f.Helper()
 	if err := engine.Read(context.Background(), f.engine, func(v *engine.View) error { see(v); return nil }); err != nil {
@@ -252,12 +254,14 @@ func (f *fleet) allEvents() {
 	do(f, engine.UpdateEvents{Enabled: on})
 }
 
+// want compares what can be seen; it reports and goes on, so that it may be
+// called during a read.
 func want[T any](t testing.TB, what string, got, want T) {
 	t.Helper()
 	g, _ := json.Marshal(got)
 	w, _ := json.Marshal(want)
 	if string(g) != string(w) {
-		t.Fatalf("%s: got %s, want %s", what, g, w)
+		t.Errorf("%s: got %s, want %s", what, g, w)
 	}
 }
 

@@ -20,6 +20,8 @@ type UpdateShadow struct {
 	Update shadow.Update
 	// Session gets the accepted message even if not subscribed; 0 is none.
 	Session uint64
+	// Client is the id of the client that reports, if it is one.
+	Client string
 }
 
 func (in UpdateShadow) step(t *tx) ([]byte, error) {
@@ -39,6 +41,9 @@ func (in UpdateShadow) step(t *tx) ([]byte, error) {
 		topic: topic.Shadow(in.Thing, in.Name, "update"+topic.Accepted), payload: accepted, session: in.Session, fan: true,
 	})
 	t.setShadow(in.Thing, in.Name, in.Update, prev, next)
+	if in.Name == "" && in.Client == string(in.Thing) && asksToRegister(in.Update) {
+		t.registerOnRequest(in.Thing)
+	}
 	return accepted, nil
 }
 
@@ -55,11 +60,6 @@ func (t *tx) setShadow(thing protocol.ThingName, name string, u shadow.Update, p
 		t.publish(topic.Shadow(thing, name, "update/delta"), delta)
 	}
 	t.publish(topic.Shadow(thing, name, "update/documents"), shadow.Documents(prev, next, t.now, u.ClientToken))
-	if name == "" && e.thing == nil && t.cfg.Rules.RegisterOnRequest && asksToRegister(u) {
-		if th, err := registry.New(thing, t.cfg.NewID(), nil, t.cfg.Rules.ThingAttributes, t.now); err == nil {
-			t.register(th)
-		}
-	}
 	if e.thing == nil {
 		return
 	}
@@ -67,6 +67,17 @@ func (t *tx) setShadow(thing protocol.ThingName, name string, u shadow.Update, p
 		t.putThing(thing, kindThing, string(thing), e.thing)
 	}
 	t.reindex(thing)
+}
+
+// registerOnRequest registers a device that does not exist yet, where that is
+// allowed (rule 29).
+func (t *tx) registerOnRequest(n protocol.ThingName) {
+	if t.name(n).thing != nil || !t.cfg.Rules.RegisterOnRequest {
+		return
+	}
+	if th, err := registry.New(n, t.cfg.NewID(), nil, t.cfg.Rules.ThingAttributes, t.now); err == nil {
+		t.register(th)
+	}
 }
 
 // asksToRegister reports whether a device wants to be registered (rule 29):

@@ -68,6 +68,19 @@ func (t Thing) own() map[string]string {
 	return own
 }
 
+// maxAttributeBytes bounds the names and values of a thing's attributes
+// together (AWS IoT reference 2.1).
+const maxAttributeBytes = 47 * 1024
+
+// size returns the bytes of the names and values that operators set.
+func (t Thing) size() int {
+	n := 0
+	for k, v := range t.own() {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
 // Update is a change of a thing by an operator.
 type Update struct {
 	// Attributes to set; an empty value removes the attribute. Nil changes none.
@@ -107,6 +120,9 @@ func (t Thing) Update(u Update, limit int) (Thing, error) {
 			}
 		}
 		t.Attributes, t.Mirrored = next, mirrored
+		if size := t.size(); size > maxAttributeBytes {
+			return t, protocol.Errorf(protocol.InvalidRequest, "the attributes of thing %q would have %d bytes; the limit is %d", t.Name, size, maxAttributeBytes)
+		}
 		if n := len(t.own()); n > limit {
 			return t, protocol.Errorf(protocol.InvalidRequest, "thing %q would have %d attributes; the limit is %d", t.Name, n, limit)
 		}

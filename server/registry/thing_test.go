@@ -2,6 +2,8 @@ package registry_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +56,21 @@ func TestUpdate(t *testing.T) {
 				t.Errorf("version %d, attributes:\n%s", got.Version, d)
 			}
 		})
+	}
+}
+
+func TestSize(t *testing.T) {
+	attributes := map[string]string{}
+	for n := range 61 {
+		attributes[fmt.Sprintf("a%02d", n)] = strings.Repeat("x", 800)
+	}
+	if _, err := registry.New("dev1", "id", attributes, 100, time.Unix(1, 0)); protocol.CodeOf(err) != protocol.InvalidRequest {
+		t.Errorf("more than 47 KB of attributes: %v", err)
+	}
+	delete(attributes, "a00")
+	delete(attributes, "a01")
+	if _, err := registry.New("dev1", "id", attributes, 100, time.Unix(1, 0)); err != nil {
+		t.Errorf("less than 47 KB of attributes: %v", err)
 	}
 }
 

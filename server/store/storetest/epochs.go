@@ -153,6 +153,7 @@ func testConcurrentClaim(t *testing.T, open func(t *testing.T) store.Store) {
 			}
 		})
 	}
+	s.commit(s.batch(100, put("k", "a", "1")))
 	for acknowledged.Load() < 20 && !t.Failed() {
 		s.commit(s.batch(100, put("k", "a", "1"))) // lets the writers run
 	}

@@ -142,7 +142,7 @@ func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
 	gateway.Broker = p.broker
 	aws, err := api.New(api.Config{
 		Engine: p.engine, Region: s.cfg.Region, Account: s.cfg.Account,
-		Endpoint: p.mqtt.Addr().String(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
+		Endpoint: p.mqtt.Addr().String(), JobsEndpoint: p.http.Addr().String(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err

@@ -21,8 +21,9 @@ type Config struct {
 	// Region stands in ARNs where the caller's signature names none; Account
 	// is the account of every ARN.
 	Region, Account string
-	// Endpoint is the host[:port] that DescribeEndpoint answers.
-	Endpoint string
+	// Endpoint is the host[:port] of the MQTT broker, JobsEndpoint that of the
+	// HTTP planes, as DescribeEndpoint answers them.
+	Endpoint, JobsEndpoint string
 	// Credentials verify signatures; required unless Dev is set.
 	Credentials restjson.Credentials
 	// Dev accepts any signature and none.
@@ -40,7 +41,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	front := restjson.Config{
 		Services:   []awsmodel.Service{iotService(), iotdata.Service(), iotjobsdata.Service()},
-		Operations: (&operations{engine: cfg.Engine, endpoint: cfg.Endpoint}).table(),
+		Operations: (&operations{engine: cfg.Engine, endpoint: cfg.Endpoint, jobsEndpoint: cfg.JobsEndpoint}).table(),
 		Region:     cfg.Region, Account: cfg.Account,
 		Credentials: cfg.Credentials, AcceptAny: cfg.Dev, Logger: cfg.Logger,
 	}
@@ -67,8 +68,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.front.Se
 
 // operations are the functions that serve the operations.
 type operations struct {
-	engine   *engine.Engine
-	endpoint string
+	engine *engine.Engine
+	// endpoint is the address of the broker, jobsEndpoint that of the HTTP planes.
+	endpoint, jobsEndpoint string
 }
 
 func (o *operations) table() map[string]restjson.Operation {

@@ -45,7 +45,7 @@ func newFleet(t *testing.T, r rules.Rules) *fleet {
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	h, err := api.New(api.Config{
-		Engine: e, Region: "us-east-1", Account: "123456789012", Endpoint: "127.0.0.1:8883", Dev: true,
+		Engine: e, Region: "us-east-1", Account: "123456789012", Endpoint: "127.0.0.1:8883", JobsEndpoint: "127.0.0.1:8443", Dev: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,12 +8,14 @@ import (
 	"github.com/muster-iot/muster/server/api/restjson"
 )
 
-// describeEndpoint answers the one address that serves all planes (AWS IoT
-// reference 1.7).
+// describeEndpoint answers where devices connect (AWS IoT reference 1.7). The
+// jobs data plane is HTTP only; there is no credential provider.
 func (o *operations) describeEndpoint(_ context.Context, _ restjson.Call, in *iot.DescribeEndpointRequest) (*iot.DescribeEndpointResponse, error) {
 	switch kind := or(in.EndpointType, "iot:Data"); kind {
-	case "iot:Data", "iot:Data-ATS", "iot:Jobs":
+	case "iot:Data", "iot:Data-ATS":
 		return &iot.DescribeEndpointResponse{EndpointAddress: &o.endpoint}, nil
+	case "iot:Jobs":
+		return &iot.DescribeEndpointResponse{EndpointAddress: &o.jobsEndpoint}, nil
 	default:
 		return nil, protocol.Errorf(protocol.InvalidRequest, "endpoint type %q is none of iot:Data, iot:Data-ATS and iot:Jobs", kind)
 	}

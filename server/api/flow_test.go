@@ -244,6 +244,7 @@ func TestEventsEndpointAndShadows(t *testing.T) {
 			`Map keys must satisfy constraint: [Member must satisfy enum value set: [THING, THING_GROUP, THING_TYPE, THING_GROUP_MEMBERSHIP, THING_GROUP_HIERARCHY, THING_TYPE_ASSOCIATION, JOB, JOB_EXECUTION, POLICY, CERTIFICATE, CA_CERTIFICATE]]"}`},
 		{"iot", "GET /endpoint", "", 200, `{"endpointAddress":"127.0.0.1:8883"}`},
 		{"iot", "GET /endpoint?endpointType=iot:Data-ATS", "", 200, `{"endpointAddress":"127.0.0.1:8883"}`},
+		{"iot", "GET /endpoint?endpointType=iot:Jobs", "", 200, `{"endpointAddress":"127.0.0.1:8443"}`},
 		{"iot", "GET /endpoint?endpointType=iot:CredentialProvider", "", 400, `InvalidRequestException {"message":"endpoint type \"iot:CredentialProvider\" is none of iot:Data, iot:Data-ATS and iot:Jobs"}`},
 
 		{"iotdata", "GET /things/T/shadow", "", 404, `ResourceNotFoundException {"message":"No shadow exists with name: 'T'"}`},

@@ -270,24 +270,27 @@ func TestKill9AnyTime(t *testing.T) {
 func TestStop(t *testing.T) {
 	f := startFleet(t)
 	d := newDevice(t, f, "stop")
-	for name, prepare := range map[string]func(){
-		"idle": func() {},
-		"downloading": func() {
+	for _, c := range []struct {
+		name    string
+		prepare func()
+	}{
+		{"idle", func() {}}, // first: a process that has just been started knows no signals yet
+		{"downloading", func() {
 			f.slow.Store(true)
 			f.push("stop-6", "stop", "6")
 			d.eventually("the download", func() bool { return d.phase() == update.Downloading })
-		},
+		}},
 	} {
-		prepare()
+		c.prepare()
 		begun := time.Now()
 		if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.cmd.Wait(); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", c.name, err)
 		}
 		if took := time.Since(begun); took > 5*time.Second {
-			t.Errorf("%s: stopping took %s", name, took)
+			t.Errorf("%s: stopping took %s", c.name, took)
 		}
 		f.slow.Store(false)
 		d.start()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-iot/muster/internal/pause"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
 	"github.com/muster-iot/muster/protocol/topic"
@@ -109,7 +110,7 @@ func (a *Agent) connect(ctx context.Context) {
 				failed = 0
 			}
 		}
-		if !sleep(ctx, a.cfg.Reconnect.pause(jitter, failed)) {
+		if !pause.For(ctx, a.cfg.Reconnect.pause(jitter, failed)) {
 			return
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/firmware"
+	"github.com/muster-iot/muster/internal/pause"
 )
 
 // work is the one thing that is being done on the device.
@@ -75,7 +76,7 @@ func (a *Agent) begin(ctx context.Context, e update.Effect) {
 		if before != nil {
 			<-before
 		}
-		if !sleep(ctx, e.After) {
+		if !pause.For(ctx, e.After) {
 			return
 		}
 		event := job.do(ctx, e.Kind)
@@ -153,9 +154,9 @@ func (j job) do(ctx context.Context, kind update.EffectKind) update.Event {
 		case !errors.Is(err, update.ErrUnavailable):
 			return update.Event{Kind: update.Failed, Reason: err.Error()}
 		}
-		pause := j.agent.cfg.Retry.pause(j.rand, n)
-		j.agent.log.Info("waiting for the server", "work", kind, "pause", pause, "err", err)
-		if !sleep(ctx, pause) {
+		wait := j.agent.cfg.Retry.pause(j.rand, n)
+		j.agent.log.Info("waiting for the server", "work", kind, "pause", wait, "err", err)
+		if !pause.For(ctx, wait) {
 			return update.Event{Kind: update.Failed, Reason: err.Error()}
 		}
 	}
@@ -241,19 +242,4 @@ func (j job) clean() error {
 		j.agent.log.Warn("cannot remove the download", "err", err)
 	}
 	return nil
-}
-
-// sleep waits and reports whether it was not interrupted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

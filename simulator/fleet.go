@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/muster-iot/muster/internal/pause"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/event"
 	"github.com/muster-iot/muster/simulator/awsapi"
@@ -209,7 +210,7 @@ func (f *Fleet) add(n int, over time.Duration) error {
 		due := begin.Add(ramp.At(i, jitter))
 		f.measure.expect(thing, due)
 		f.all.Go(func() {
-			if wait(f.ctx, time.Until(due)) {
+			if pause.For(f.ctx, time.Until(due)) {
 				f.fail(m.device.Run(f.ctx))
 			}
 		})
@@ -341,23 +342,8 @@ func (f *Fleet) Until(ctx context.Context, wanted func(Counts) bool) error {
 		if wanted(f.Snapshot()) {
 			return nil
 		}
-		if !wait(ctx, 50*time.Millisecond) {
+		if !pause.For(ctx, 50*time.Millisecond) {
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// wait pauses and reports whether it was not interrupted.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/internal/pause"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/simulator/awsapi"
 	"github.com/muster-iot/muster/simulator/device"
@@ -148,7 +149,7 @@ func (f *Fleet) Check(ctx context.Context, replay string) ([]oracle.Result, erro
 		if err != nil {
 			return nil, err
 		}
-		if !wait(ctx, quiet) {
+		if !pause.For(ctx, quiet) {
 			return nil, context.Cause(ctx)
 		}
 		if before == f.events() {

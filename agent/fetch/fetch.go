@@ -25,6 +25,7 @@ import (
 
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/firmware"
+	"github.com/muster-iot/muster/internal/pause"
 )
 
 // Config makes a [Fetcher].
@@ -191,14 +192,7 @@ const (
 
 // wait pauses before the next request.
 func (f *Fetcher) wait(ctx context.Context, attempt int) bool {
-	t := time.NewTimer(jitter(f.client.RetryWaitMin, f.client.RetryWaitMax, attempt-1, nil))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return pause.For(ctx, jitter(f.client.RetryWaitMin, f.client.RetryWaitMax, attempt-1, nil))
 }
 
 // attempt downloads until the file is complete, wrong, or the server stops

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/muster-iot/muster/internal/pause"
 )
 
 // Check is one look at the new version; nil is healthy.
@@ -51,7 +53,7 @@ func Wait(ctx context.Context, check Check, w Window) error {
 		if !healthy.IsZero() && time.Since(healthy) >= w.Stable {
 			return nil
 		}
-		if !pause(ctx, w.Interval) {
+		if !pause.For(ctx, w.Interval) {
 			return unhealthy(ctx, last, time.Since(begun))
 		}
 	}
@@ -75,15 +77,4 @@ func unhealthy(ctx context.Context, last error, after time.Duration) error {
 		last = errors.New("it was not healthy for long enough")
 	}
 	return fmt.Errorf("%w after %s: %w", ErrUnhealthy, after.Round(time.Millisecond), last)
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

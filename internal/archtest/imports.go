@@ -37,7 +37,7 @@ type layer struct {
 // layers returns the import table. Protocol is the ground.
 func layers() []layer {
 	virtual := []string{"simulator", "simulator/virtual/...", "simulator/world/..."}
-	simulator := []string{"simulator/...", "agent/...", "protocol/...", "firmware/...", "internal/durable", "internal/faultnet"}
+	simulator := []string{"simulator/...", "agent/...", "protocol/...", "firmware/...", "internal/durable", "internal/faultnet", "internal/pause"}
 	return []layer{
 		{
 			name: "protocol imports the standard library only",
@@ -49,7 +49,7 @@ func layers() []layer {
 		},
 		{
 			name: "agent stands on protocol and firmware",
-			from: []string{"agent/..."}, own: []string{"agent/...", "protocol/...", "firmware/...", "internal/durable"},
+			from: []string{"agent/..."}, own: []string{"agent/...", "protocol/...", "firmware/...", "internal/durable", "internal/pause"},
 		},
 		{
 			name: "server stands on protocol and firmware",

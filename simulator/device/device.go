@@ -24,6 +24,7 @@ import (
 	"github.com/muster-iot/muster/agent"
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/firmware"
+	"github.com/muster-iot/muster/internal/pause"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/simulator/load"
 )
@@ -172,7 +173,7 @@ func (d *Device) Run(ctx context.Context) error {
 		if err != nil || !crashed {
 			return err
 		}
-		if !sleep(ctx, d.cfg.RebootTime) {
+		if !pause.For(ctx, d.cfg.RebootTime) {
 			return nil
 		}
 		d.network.plug()
@@ -339,16 +340,4 @@ func (d *Device) tell(e Event) {
 	}
 	e.At, e.Thing = time.Now(), d.cfg.Thing
 	d.cfg.Observe(e)
-}
-
-// sleep waits and reports whether it was not interrupted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/firmware"
+	"github.com/muster-iot/muster/internal/pause"
 	"github.com/muster-iot/muster/simulator/load"
 )
 
@@ -50,7 +51,7 @@ func (i *installer) Install(ctx context.Context, t firmware.Target, file string)
 		return errors.New("the staged file is not the signed one")
 	}
 	takes, _ := i.draw(t)
-	if !sleep(ctx, takes/2) {
+	if !pause.For(ctx, takes/2) {
 		return ctx.Err()
 	}
 	return i.machine.writeImage(update.ReleaseOf(t))
@@ -72,7 +73,7 @@ func (i *installer) Switch(_ context.Context, t firmware.Target) error {
 // Check takes its time, and fails as drawn.
 func (i *installer) Check(ctx context.Context, t firmware.Target) error {
 	takes, fails := i.draw(t)
-	if !sleep(ctx, takes/2) {
+	if !pause.For(ctx, takes/2) {
 		return ctx.Err()
 	}
 	current, err := i.machine.current()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/internal/pause"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/simulator"
 	"github.com/muster-iot/muster/simulator/awsapi"
@@ -317,8 +318,8 @@ func (r *Rollout) makeGroup(ctx context.Context) error {
 		if g.Status == "ACTIVE" {
 			return nil
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("group %s is still %s: %w", r.group, g.Status, err)
+		if !pause.For(ctx, 50*time.Millisecond) {
+			return fmt.Errorf("group %s is still %s: %w", r.group, g.Status, context.Cause(ctx))
 		}
 	}
 }
@@ -359,18 +360,6 @@ func (r *Rollout) disturb(ctx context.Context) error {
 		return r.fleet.Add(r.cfg.Late)
 	}
 	return nil
-}
-
-// pause waits unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // thresholds compares the end with what was wanted.

@@ -2,10 +2,12 @@ package engine_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +18,8 @@ import (
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
 	"github.com/muster-iot/muster/server/engine"
+	"github.com/muster-iot/muster/server/group"
+	"github.com/muster-iot/muster/server/index"
 	"github.com/muster-iot/muster/server/job"
 	"github.com/muster-iot/muster/server/presence"
 	"github.com/muster-iot/muster/server/registry"
@@ -353,4 +357,45 @@ func TestRestartKeepsWhatJobsKnow(t *testing.T) {
 	if got := topics(f.wire.take(), "$aws/events/jobExecution/"); !has(got, "j/removed") {
 		t.Errorf("events after the restart: %v", got)
 	}
+}
+
+// recorder is a store that remembers the statuses of a group as they were committed.
+type recorder struct {
+	store.Store
+	mu       sync.Mutex
+	statuses []group.Status
+}
+
+func (s *recorder) Commit(ctx context.Context, batches []store.ShardBatch) error {
+	err := s.Store.Commit(ctx, batches)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range batches {
+		for _, op := range b.Ops {
+			var g group.Group
+			if op.Kind == "group" && json.Unmarshal(op.Value, &g) == nil && err == nil {
+				s.statuses = append(s.statuses, g.Status)
+			}
+		}
+	}
+	return err
+}
+
+// TestCommittedStatuses: a group is BUILDING, ACTIVE, REBUILDING in the
+// committed history, however fast that goes for who only looks.
+func TestCommittedStatuses(t *testing.T) {
+	s := &recorder{Store: mem.New()}
+	f := start(t, s, rules.Safe())
+	f.thing("dev1", "5")
+	f.group("V5", seedQuery)
+	query := "attributes.softwareVersion:5"
+	do(f, engine.UpdateGroup{Name: "V5", Query: &query})
+	f.active("V5")
+	cfg := index.Config{ThingIndexingMode: index.Registry}
+	do(f, engine.UpdateIndexing{Thing: &cfg})
+	f.active("V5")
+	f.stop()
+	want(t, "statuses", s.statuses, []group.Status{
+		group.Building, group.Active, group.Rebuilding, group.Active, group.Rebuilding, group.Active,
+	})
 }

@@ -84,7 +84,7 @@ func (s *session) await(ctx context.Context, operation func() paho.Token) error 
 		case <-done:
 			return token.Error()
 		case <-s.conn.closed:
-			return s.lost(token)
+			return lost(token, taken)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -92,12 +92,22 @@ func (s *session) await(ctx context.Context, operation func() paho.Token) error 
 }
 
 // lost returns why an operation ended with the connection: paho's own reason
-// when it has one, which it finds out just after it has closed the connection.
-func (s *session) lost(token paho.Token) error {
+// when it has one, which it finds out just after it has closed the
+// connection, and perhaps before it has even handed its token over.
+func lost(token paho.Token, taken <-chan paho.Token) error {
+	late := time.NewTimer(time.Second)
+	defer late.Stop()
 	if token == nil {
-		return errLost
+		select {
+		case token = <-taken:
+		case <-late.C:
+			return errLost
+		}
 	}
-	token.WaitTimeout(time.Second)
+	select {
+	case <-token.Done():
+	case <-late.C:
+	}
 	if err := token.Error(); err != nil {
 		return err
 	}

@@ -70,6 +70,15 @@ func defaultDir() string {
 	return filepath.Join(home, ".muster")
 }
 
+// workspace reads the settings of a command and opens the workspace of its
+// --dir; dir is where in the settings that is.
+func workspace(c *cobra.Command, settings any, dir *string) (*sign.Workspace, error) {
+	if err := cli.Settings(c, "MUSTER", settings); err != nil {
+		return nil, err
+	}
+	return open(*dir)
+}
+
 // open opens the workspace of --dir.
 func open(dir string) (*sign.Workspace, error) {
 	if dir == "" {

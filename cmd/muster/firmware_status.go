@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/muster-iot/muster/cmd/internal/cli"
 	"github.com/muster-iot/muster/firmware"
 )
 
@@ -21,10 +20,7 @@ func firmwareStatusCommand() *cobra.Command {
 
 func firmwareStatus(c *cobra.Command, _ []string) error {
 	var s firmwareSettings
-	if err := cli.Settings(c, "MUSTER", &s); err != nil {
-		return err
-	}
-	w, err := open(s.Dir)
+	w, err := workspace(c, &s, &s.Dir)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 
 	"github.com/spf13/cobra"
-
-	"github.com/muster-iot/muster/cmd/internal/cli"
 )
 
 func releaseDocumentCommand() *cobra.Command {
@@ -20,10 +18,7 @@ the product unless a version is given. It only names the signed target.`
 
 func releaseDocument(c *cobra.Command, args []string) error {
 	var s releaseSettings
-	if err := cli.Settings(c, "MUSTER", &s); err != nil {
-		return err
-	}
-	w, err := open(s.Dir)
+	w, err := workspace(c, &s, &s.Dir)
 	if err != nil {
 		return err
 	}

@@ -21,10 +21,7 @@ func releaseListCommand() *cobra.Command {
 
 func releaseList(c *cobra.Command, _ []string) error {
 	var s releaseSettings
-	if err := cli.Settings(c, "MUSTER", &s); err != nil {
-		return err
-	}
-	w, err := open(s.Dir)
+	w, err := workspace(c, &s, &s.Dir)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/muster-iot/muster/cmd/internal/cli"
 )
 
 func releasePublishCommand() *cobra.Command {
@@ -19,10 +17,7 @@ func releasePublishCommand() *cobra.Command {
 
 func releasePublish(c *cobra.Command, _ []string) error {
 	var s releaseSettings
-	if err := cli.Settings(c, "MUSTER", &s); err != nil {
-		return err
-	}
-	w, err := open(s.Dir)
+	w, err := workspace(c, &s, &s.Dir)
 	if err != nil {
 		return err
 	}

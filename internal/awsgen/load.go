@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,4 +103,19 @@ func load(path string) (*model, error) {
 		return nil, fmt.Errorf("cannot read model %s: %w", path, err)
 	}
 	return m, nil
+}
+
+// supplement adds the operations and shapes of a file to the model, in place
+// of those of the same name. A service without such a file needs none.
+func (m *model) supplement(path string) error {
+	more, err := load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	maps.Copy(m.Operations, more.Operations)
+	maps.Copy(m.Shapes, more.Shapes)
+	return nil
 }

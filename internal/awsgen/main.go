@@ -13,7 +13,10 @@
 // of every file it wrote: a test of package awsmodel compares them without a
 // network, so a change to either side without a new run is noticed.
 //
-// Flow: load.go reads the model, reach.go keeps what the listed operations
+// The published model ended before some operations that AWS has today. Folder
+// supplement holds them in the same format, from the AWS IoT reference.
+//
+// Flow: load.go reads the model and its supplement, reach.go keeps what the listed operations
 // need, types.go and describe.go print it, sum.go records the hashes.
 package main
 
@@ -46,6 +49,9 @@ func run(out string) error {
 	for _, svc := range services() {
 		m, err := load(filepath.Join(models, svc.model, "api-2.json"))
 		if err != nil {
+			return err
+		}
+		if err := m.supplement(filepath.Join("supplement", svc.name+".json")); err != nil {
 			return err
 		}
 		kept, err := reach(m, svc.operations)

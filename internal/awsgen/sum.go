@@ -18,7 +18,11 @@ func writeSum(out string, written []string) error {
 		return err
 	}
 	sources = slices.DeleteFunc(sources, func(path string) bool { return strings.HasSuffix(path, "_test.go") })
-	sources = append(sources, "go.mod")
+	supplements, err := filepath.Glob("supplement/*.json")
+	if err != nil {
+		return err
+	}
+	sources = append(append(sources, "go.mod"), supplements...)
 	var lines []string
 	for _, path := range sources {
 		line, err := sumLine(path, "../../../internal/awsgen/"+path)

@@ -20,10 +20,70 @@ type AbortCriteria struct {
 	MinNumberOfExecutedThings int64   `json:"minNumberOfExecutedThings"`
 }
 
+// AddThingToThingGroupRequest is the shape of that name in the model.
+type AddThingToThingGroupRequest struct {
+	ThingGroupName        *string `json:"thingGroupName,omitzero"`
+	ThingGroupArn         *string `json:"thingGroupArn,omitzero"`
+	ThingName             *string `json:"thingName,omitzero"`
+	ThingArn              *string `json:"thingArn,omitzero"`
+	OverrideDynamicGroups *bool   `json:"overrideDynamicGroups,omitzero"`
+}
+
+// AddThingToThingGroupResponse is the shape of that name in the model.
+type AddThingToThingGroupResponse struct {
+}
+
+// AttachPolicyRequest is the shape of that name in the model.
+type AttachPolicyRequest struct {
+	PolicyName string `json:"-"`
+	Target     string `json:"target"`
+}
+
+// AttachPrincipalPolicyRequest is the shape of that name in the model.
+type AttachPrincipalPolicyRequest struct {
+	PolicyName string `json:"-"`
+	Principal  string `json:"-"`
+}
+
+// AttachThingPrincipalRequest is the shape of that name in the model.
+type AttachThingPrincipalRequest struct {
+	ThingName          string  `json:"-"`
+	Principal          string  `json:"-"`
+	ThingPrincipalType *string `json:"-"`
+}
+
+// AttachThingPrincipalResponse is the shape of that name in the model.
+type AttachThingPrincipalResponse struct {
+}
+
 // AttributePayload is the shape of that name in the model.
 type AttributePayload struct {
 	Attributes map[string]string `json:"attributes,omitzero"`
 	Merge      *bool             `json:"merge,omitzero"`
+}
+
+// CACertificate is the shape of that name in the model.
+type CACertificate struct {
+	CertificateArn *string        `json:"certificateArn,omitzero"`
+	CertificateId  *string        `json:"certificateId,omitzero"`
+	Status         *string        `json:"status,omitzero"`
+	CreationDate   *awsmodel.Time `json:"creationDate,omitzero"`
+}
+
+// CACertificateDescription is the shape of that name in the model.
+type CACertificateDescription struct {
+	CertificateArn         *string              `json:"certificateArn,omitzero"`
+	CertificateId          *string              `json:"certificateId,omitzero"`
+	Status                 *string              `json:"status,omitzero"`
+	CertificatePem         *string              `json:"certificatePem,omitzero"`
+	OwnedBy                *string              `json:"ownedBy,omitzero"`
+	CreationDate           *awsmodel.Time       `json:"creationDate,omitzero"`
+	AutoRegistrationStatus *string              `json:"autoRegistrationStatus,omitzero"`
+	LastModifiedDate       *awsmodel.Time       `json:"lastModifiedDate,omitzero"`
+	CustomerVersion        *int64               `json:"customerVersion,omitzero"`
+	GenerationId           *string              `json:"generationId,omitzero"`
+	Validity               *CertificateValidity `json:"validity,omitzero"`
+	CertificateMode        *string              `json:"certificateMode,omitzero"`
 }
 
 // CancelJobExecutionRequest is the shape of that name in the model.
@@ -50,9 +110,55 @@ type CancelJobResponse struct {
 	Description *string `json:"description,omitzero"`
 }
 
+// Certificate is the shape of that name in the model.
+type Certificate struct {
+	CertificateArn  *string        `json:"certificateArn,omitzero"`
+	CertificateId   *string        `json:"certificateId,omitzero"`
+	Status          *string        `json:"status,omitzero"`
+	CertificateMode *string        `json:"certificateMode,omitzero"`
+	CreationDate    *awsmodel.Time `json:"creationDate,omitzero"`
+}
+
+// CertificateDescription is the shape of that name in the model.
+type CertificateDescription struct {
+	CertificateArn   *string              `json:"certificateArn,omitzero"`
+	CertificateId    *string              `json:"certificateId,omitzero"`
+	CaCertificateId  *string              `json:"caCertificateId,omitzero"`
+	Status           *string              `json:"status,omitzero"`
+	CertificatePem   *string              `json:"certificatePem,omitzero"`
+	OwnedBy          *string              `json:"ownedBy,omitzero"`
+	PreviousOwnedBy  *string              `json:"previousOwnedBy,omitzero"`
+	CreationDate     *awsmodel.Time       `json:"creationDate,omitzero"`
+	LastModifiedDate *awsmodel.Time       `json:"lastModifiedDate,omitzero"`
+	CustomerVersion  *int64               `json:"customerVersion,omitzero"`
+	TransferData     *TransferData        `json:"transferData,omitzero"`
+	GenerationId     *string              `json:"generationId,omitzero"`
+	Validity         *CertificateValidity `json:"validity,omitzero"`
+	CertificateMode  *string              `json:"certificateMode,omitzero"`
+}
+
+// CertificateValidity is the shape of that name in the model.
+type CertificateValidity struct {
+	NotBefore *awsmodel.Time `json:"notBefore,omitzero"`
+	NotAfter  *awsmodel.Time `json:"notAfter,omitzero"`
+}
+
 // Configuration is the shape of that name in the model.
 type Configuration struct {
 	Enabled *bool `json:"Enabled,omitzero"`
+}
+
+// CreateCertificateFromCsrRequest is the shape of that name in the model.
+type CreateCertificateFromCsrRequest struct {
+	CertificateSigningRequest string `json:"certificateSigningRequest"`
+	SetAsActive               *bool  `json:"-"`
+}
+
+// CreateCertificateFromCsrResponse is the shape of that name in the model.
+type CreateCertificateFromCsrResponse struct {
+	CertificateArn *string `json:"certificateArn,omitzero"`
+	CertificateId  *string `json:"certificateId,omitzero"`
+	CertificatePem *string `json:"certificatePem,omitzero"`
 }
 
 // CreateDynamicThingGroupRequest is the shape of that name in the model.
@@ -103,6 +209,64 @@ type CreateJobResponse struct {
 	Description *string `json:"description,omitzero"`
 }
 
+// CreateKeysAndCertificateRequest is the shape of that name in the model.
+type CreateKeysAndCertificateRequest struct {
+	SetAsActive *bool `json:"-"`
+}
+
+// CreateKeysAndCertificateResponse is the shape of that name in the model.
+type CreateKeysAndCertificateResponse struct {
+	CertificateArn *string  `json:"certificateArn,omitzero"`
+	CertificateId  *string  `json:"certificateId,omitzero"`
+	CertificatePem *string  `json:"certificatePem,omitzero"`
+	KeyPair        *KeyPair `json:"keyPair,omitzero"`
+}
+
+// CreatePolicyRequest is the shape of that name in the model.
+type CreatePolicyRequest struct {
+	PolicyName     string `json:"-"`
+	PolicyDocument string `json:"policyDocument"`
+	Tags           []Tag  `json:"tags,omitzero"`
+}
+
+// CreatePolicyResponse is the shape of that name in the model.
+type CreatePolicyResponse struct {
+	PolicyName      *string `json:"policyName,omitzero"`
+	PolicyArn       *string `json:"policyArn,omitzero"`
+	PolicyDocument  *string `json:"policyDocument,omitzero"`
+	PolicyVersionId *string `json:"policyVersionId,omitzero"`
+}
+
+// CreatePolicyVersionRequest is the shape of that name in the model.
+type CreatePolicyVersionRequest struct {
+	PolicyName     string `json:"-"`
+	PolicyDocument string `json:"policyDocument"`
+	SetAsDefault   *bool  `json:"-"`
+}
+
+// CreatePolicyVersionResponse is the shape of that name in the model.
+type CreatePolicyVersionResponse struct {
+	PolicyArn        *string `json:"policyArn,omitzero"`
+	PolicyDocument   *string `json:"policyDocument,omitzero"`
+	PolicyVersionId  *string `json:"policyVersionId,omitzero"`
+	IsDefaultVersion *bool   `json:"isDefaultVersion,omitzero"`
+}
+
+// CreateThingGroupRequest is the shape of that name in the model.
+type CreateThingGroupRequest struct {
+	ThingGroupName       string                `json:"-"`
+	ParentGroupName      *string               `json:"parentGroupName,omitzero"`
+	ThingGroupProperties *ThingGroupProperties `json:"thingGroupProperties,omitzero"`
+	Tags                 []Tag                 `json:"tags,omitzero"`
+}
+
+// CreateThingGroupResponse is the shape of that name in the model.
+type CreateThingGroupResponse struct {
+	ThingGroupName *string `json:"thingGroupName,omitzero"`
+	ThingGroupArn  *string `json:"thingGroupArn,omitzero"`
+	ThingGroupId   *string `json:"thingGroupId,omitzero"`
+}
+
 // CreateThingRequest is the shape of that name in the model.
 type CreateThingRequest struct {
 	ThingName        string            `json:"-"`
@@ -116,6 +280,35 @@ type CreateThingResponse struct {
 	ThingName *string `json:"thingName,omitzero"`
 	ThingArn  *string `json:"thingArn,omitzero"`
 	ThingId   *string `json:"thingId,omitzero"`
+}
+
+// CreateThingTypeRequest is the shape of that name in the model.
+type CreateThingTypeRequest struct {
+	ThingTypeName       string               `json:"-"`
+	ThingTypeProperties *ThingTypeProperties `json:"thingTypeProperties,omitzero"`
+	Tags                []Tag                `json:"tags,omitzero"`
+}
+
+// CreateThingTypeResponse is the shape of that name in the model.
+type CreateThingTypeResponse struct {
+	ThingTypeName *string `json:"thingTypeName,omitzero"`
+	ThingTypeArn  *string `json:"thingTypeArn,omitzero"`
+	ThingTypeId   *string `json:"thingTypeId,omitzero"`
+}
+
+// DeleteCACertificateRequest is the shape of that name in the model.
+type DeleteCACertificateRequest struct {
+	CertificateId string `json:"-"`
+}
+
+// DeleteCACertificateResponse is the shape of that name in the model.
+type DeleteCACertificateResponse struct {
+}
+
+// DeleteCertificateRequest is the shape of that name in the model.
+type DeleteCertificateRequest struct {
+	CertificateId string `json:"-"`
+	ForceDelete   *bool  `json:"-"`
 }
 
 // DeleteDynamicThingGroupRequest is the shape of that name in the model.
@@ -135,6 +328,27 @@ type DeleteJobRequest struct {
 	NamespaceId *string `json:"-"`
 }
 
+// DeletePolicyRequest is the shape of that name in the model.
+type DeletePolicyRequest struct {
+	PolicyName string `json:"-"`
+}
+
+// DeletePolicyVersionRequest is the shape of that name in the model.
+type DeletePolicyVersionRequest struct {
+	PolicyName      string `json:"-"`
+	PolicyVersionId string `json:"-"`
+}
+
+// DeleteThingGroupRequest is the shape of that name in the model.
+type DeleteThingGroupRequest struct {
+	ThingGroupName  string `json:"-"`
+	ExpectedVersion *int64 `json:"-"`
+}
+
+// DeleteThingGroupResponse is the shape of that name in the model.
+type DeleteThingGroupResponse struct {
+}
+
 // DeleteThingRequest is the shape of that name in the model.
 type DeleteThingRequest struct {
 	ThingName       string `json:"-"`
@@ -143,6 +357,46 @@ type DeleteThingRequest struct {
 
 // DeleteThingResponse is the shape of that name in the model.
 type DeleteThingResponse struct {
+}
+
+// DeleteThingTypeRequest is the shape of that name in the model.
+type DeleteThingTypeRequest struct {
+	ThingTypeName string `json:"-"`
+}
+
+// DeleteThingTypeResponse is the shape of that name in the model.
+type DeleteThingTypeResponse struct {
+}
+
+// DeprecateThingTypeRequest is the shape of that name in the model.
+type DeprecateThingTypeRequest struct {
+	ThingTypeName string `json:"-"`
+	UndoDeprecate *bool  `json:"undoDeprecate,omitzero"`
+}
+
+// DeprecateThingTypeResponse is the shape of that name in the model.
+type DeprecateThingTypeResponse struct {
+}
+
+// DescribeCACertificateRequest is the shape of that name in the model.
+type DescribeCACertificateRequest struct {
+	CertificateId string `json:"-"`
+}
+
+// DescribeCACertificateResponse is the shape of that name in the model.
+type DescribeCACertificateResponse struct {
+	CertificateDescription *CACertificateDescription `json:"certificateDescription,omitzero"`
+	RegistrationConfig     *RegistrationConfig       `json:"registrationConfig,omitzero"`
+}
+
+// DescribeCertificateRequest is the shape of that name in the model.
+type DescribeCertificateRequest struct {
+	CertificateId string `json:"-"`
+}
+
+// DescribeCertificateResponse is the shape of that name in the model.
+type DescribeCertificateResponse struct {
+	CertificateDescription *CertificateDescription `json:"certificateDescription,omitzero"`
 }
 
 // DescribeEndpointRequest is the shape of that name in the model.
@@ -237,6 +491,42 @@ type DescribeThingResponse struct {
 	BillingGroupName *string           `json:"billingGroupName,omitzero"`
 }
 
+// DescribeThingTypeRequest is the shape of that name in the model.
+type DescribeThingTypeRequest struct {
+	ThingTypeName string `json:"-"`
+}
+
+// DescribeThingTypeResponse is the shape of that name in the model.
+type DescribeThingTypeResponse struct {
+	ThingTypeName       *string              `json:"thingTypeName,omitzero"`
+	ThingTypeId         *string              `json:"thingTypeId,omitzero"`
+	ThingTypeArn        *string              `json:"thingTypeArn,omitzero"`
+	ThingTypeProperties *ThingTypeProperties `json:"thingTypeProperties,omitzero"`
+	ThingTypeMetadata   *ThingTypeMetadata   `json:"thingTypeMetadata,omitzero"`
+}
+
+// DetachPolicyRequest is the shape of that name in the model.
+type DetachPolicyRequest struct {
+	PolicyName string `json:"-"`
+	Target     string `json:"target"`
+}
+
+// DetachPrincipalPolicyRequest is the shape of that name in the model.
+type DetachPrincipalPolicyRequest struct {
+	PolicyName string `json:"-"`
+	Principal  string `json:"-"`
+}
+
+// DetachThingPrincipalRequest is the shape of that name in the model.
+type DetachThingPrincipalRequest struct {
+	ThingName string `json:"-"`
+	Principal string `json:"-"`
+}
+
+// DetachThingPrincipalResponse is the shape of that name in the model.
+type DetachThingPrincipalResponse struct {
+}
+
 // ExponentialRolloutRate is the shape of that name in the model.
 type ExponentialRolloutRate struct {
 	BaseRatePerMinute    int64                `json:"baseRatePerMinute"`
@@ -274,6 +564,63 @@ type GetJobDocumentRequest struct {
 // GetJobDocumentResponse is the shape of that name in the model.
 type GetJobDocumentResponse struct {
 	Document *string `json:"document,omitzero"`
+}
+
+// GetPolicyRequest is the shape of that name in the model.
+type GetPolicyRequest struct {
+	PolicyName string `json:"-"`
+}
+
+// GetPolicyResponse is the shape of that name in the model.
+type GetPolicyResponse struct {
+	PolicyName       *string        `json:"policyName,omitzero"`
+	PolicyArn        *string        `json:"policyArn,omitzero"`
+	PolicyDocument   *string        `json:"policyDocument,omitzero"`
+	DefaultVersionId *string        `json:"defaultVersionId,omitzero"`
+	CreationDate     *awsmodel.Time `json:"creationDate,omitzero"`
+	LastModifiedDate *awsmodel.Time `json:"lastModifiedDate,omitzero"`
+	GenerationId     *string        `json:"generationId,omitzero"`
+}
+
+// GetPolicyVersionRequest is the shape of that name in the model.
+type GetPolicyVersionRequest struct {
+	PolicyName      string `json:"-"`
+	PolicyVersionId string `json:"-"`
+}
+
+// GetPolicyVersionResponse is the shape of that name in the model.
+type GetPolicyVersionResponse struct {
+	PolicyArn        *string        `json:"policyArn,omitzero"`
+	PolicyName       *string        `json:"policyName,omitzero"`
+	PolicyDocument   *string        `json:"policyDocument,omitzero"`
+	PolicyVersionId  *string        `json:"policyVersionId,omitzero"`
+	IsDefaultVersion *bool          `json:"isDefaultVersion,omitzero"`
+	CreationDate     *awsmodel.Time `json:"creationDate,omitzero"`
+	LastModifiedDate *awsmodel.Time `json:"lastModifiedDate,omitzero"`
+	GenerationId     *string        `json:"generationId,omitzero"`
+}
+
+// GetRegistrationCodeRequest is the shape of that name in the model.
+type GetRegistrationCodeRequest struct {
+}
+
+// GetRegistrationCodeResponse is the shape of that name in the model.
+type GetRegistrationCodeResponse struct {
+	RegistrationCode *string `json:"registrationCode,omitzero"`
+}
+
+// GetThingConnectivityDataRequest is the shape of that name in the model.
+type GetThingConnectivityDataRequest struct {
+	ThingName                string `json:"-"`
+	IncludeSocketInformation *bool  `json:"includeSocketInformation,omitzero"`
+}
+
+// GetThingConnectivityDataResponse is the shape of that name in the model.
+type GetThingConnectivityDataResponse struct {
+	ThingName        *string        `json:"thingName,omitzero"`
+	Connected        *bool          `json:"connected,omitzero"`
+	Timestamp        *awsmodel.Time `json:"timestamp,omitzero"`
+	DisconnectReason *string        `json:"disconnectReason,omitzero"`
 }
 
 // GroupNameAndArn is the shape of that name in the model.
@@ -396,6 +743,67 @@ type JobSummary struct {
 	IsConcurrent    *bool          `json:"isConcurrent,omitzero"`
 }
 
+// KeyPair is the shape of that name in the model.
+type KeyPair struct {
+	PublicKey  *string `json:"PublicKey,omitzero"`
+	PrivateKey *string `json:"PrivateKey,omitzero"`
+}
+
+// ListAttachedPoliciesRequest is the shape of that name in the model.
+type ListAttachedPoliciesRequest struct {
+	Target    string  `json:"-"`
+	Recursive *bool   `json:"-"`
+	Marker    *string `json:"-"`
+	PageSize  *int64  `json:"-"`
+}
+
+// ListAttachedPoliciesResponse is the shape of that name in the model.
+type ListAttachedPoliciesResponse struct {
+	Policies   []Policy `json:"policies,omitzero"`
+	NextMarker *string  `json:"nextMarker,omitzero"`
+}
+
+// ListCACertificatesRequest is the shape of that name in the model.
+type ListCACertificatesRequest struct {
+	PageSize       *int64  `json:"-"`
+	Marker         *string `json:"-"`
+	AscendingOrder *bool   `json:"-"`
+	TemplateName   *string `json:"-"`
+}
+
+// ListCACertificatesResponse is the shape of that name in the model.
+type ListCACertificatesResponse struct {
+	Certificates []CACertificate `json:"certificates,omitzero"`
+	NextMarker   *string         `json:"nextMarker,omitzero"`
+}
+
+// ListCertificatesByCARequest is the shape of that name in the model.
+type ListCertificatesByCARequest struct {
+	CaCertificateId string  `json:"-"`
+	PageSize        *int64  `json:"-"`
+	Marker          *string `json:"-"`
+	AscendingOrder  *bool   `json:"-"`
+}
+
+// ListCertificatesByCAResponse is the shape of that name in the model.
+type ListCertificatesByCAResponse struct {
+	Certificates []Certificate `json:"certificates,omitzero"`
+	NextMarker   *string       `json:"nextMarker,omitzero"`
+}
+
+// ListCertificatesRequest is the shape of that name in the model.
+type ListCertificatesRequest struct {
+	PageSize       *int64  `json:"-"`
+	Marker         *string `json:"-"`
+	AscendingOrder *bool   `json:"-"`
+}
+
+// ListCertificatesResponse is the shape of that name in the model.
+type ListCertificatesResponse struct {
+	Certificates []Certificate `json:"certificates,omitzero"`
+	NextMarker   *string       `json:"nextMarker,omitzero"`
+}
+
 // ListIndicesRequest is the shape of that name in the model.
 type ListIndicesRequest struct {
 	NextToken  *string `json:"-"`
@@ -455,6 +863,109 @@ type ListJobsResponse struct {
 	NextToken *string      `json:"nextToken,omitzero"`
 }
 
+// ListPoliciesRequest is the shape of that name in the model.
+type ListPoliciesRequest struct {
+	Marker         *string `json:"-"`
+	PageSize       *int64  `json:"-"`
+	AscendingOrder *bool   `json:"-"`
+}
+
+// ListPoliciesResponse is the shape of that name in the model.
+type ListPoliciesResponse struct {
+	Policies   []Policy `json:"policies,omitzero"`
+	NextMarker *string  `json:"nextMarker,omitzero"`
+}
+
+// ListPolicyPrincipalsRequest is the shape of that name in the model.
+type ListPolicyPrincipalsRequest struct {
+	PolicyName     string  `json:"-"`
+	Marker         *string `json:"-"`
+	PageSize       *int64  `json:"-"`
+	AscendingOrder *bool   `json:"-"`
+}
+
+// ListPolicyPrincipalsResponse is the shape of that name in the model.
+type ListPolicyPrincipalsResponse struct {
+	Principals []string `json:"principals,omitzero"`
+	NextMarker *string  `json:"nextMarker,omitzero"`
+}
+
+// ListPolicyVersionsRequest is the shape of that name in the model.
+type ListPolicyVersionsRequest struct {
+	PolicyName string `json:"-"`
+}
+
+// ListPolicyVersionsResponse is the shape of that name in the model.
+type ListPolicyVersionsResponse struct {
+	PolicyVersions []PolicyVersion `json:"policyVersions,omitzero"`
+}
+
+// ListPrincipalPoliciesRequest is the shape of that name in the model.
+type ListPrincipalPoliciesRequest struct {
+	Principal      string  `json:"-"`
+	Marker         *string `json:"-"`
+	PageSize       *int64  `json:"-"`
+	AscendingOrder *bool   `json:"-"`
+}
+
+// ListPrincipalPoliciesResponse is the shape of that name in the model.
+type ListPrincipalPoliciesResponse struct {
+	Policies   []Policy `json:"policies,omitzero"`
+	NextMarker *string  `json:"nextMarker,omitzero"`
+}
+
+// ListPrincipalThingsRequest is the shape of that name in the model.
+type ListPrincipalThingsRequest struct {
+	NextToken  *string `json:"-"`
+	MaxResults *int64  `json:"-"`
+	Principal  string  `json:"-"`
+}
+
+// ListPrincipalThingsResponse is the shape of that name in the model.
+type ListPrincipalThingsResponse struct {
+	Things    []string `json:"things,omitzero"`
+	NextToken *string  `json:"nextToken,omitzero"`
+}
+
+// ListPrincipalThingsV2Request is the shape of that name in the model.
+type ListPrincipalThingsV2Request struct {
+	NextToken          *string `json:"-"`
+	MaxResults         *int64  `json:"-"`
+	Principal          string  `json:"-"`
+	ThingPrincipalType *string `json:"-"`
+}
+
+// ListPrincipalThingsV2Response is the shape of that name in the model.
+type ListPrincipalThingsV2Response struct {
+	PrincipalThingObjects []PrincipalThingObject `json:"principalThingObjects,omitzero"`
+	NextToken             *string                `json:"nextToken,omitzero"`
+}
+
+// ListTagsForResourceRequest is the shape of that name in the model.
+type ListTagsForResourceRequest struct {
+	ResourceArn string  `json:"-"`
+	NextToken   *string `json:"-"`
+}
+
+// ListTagsForResourceResponse is the shape of that name in the model.
+type ListTagsForResourceResponse struct {
+	Tags      []Tag   `json:"tags,omitzero"`
+	NextToken *string `json:"nextToken,omitzero"`
+}
+
+// ListTargetsForPolicyRequest is the shape of that name in the model.
+type ListTargetsForPolicyRequest struct {
+	PolicyName string  `json:"-"`
+	Marker     *string `json:"-"`
+	PageSize   *int64  `json:"-"`
+}
+
+// ListTargetsForPolicyResponse is the shape of that name in the model.
+type ListTargetsForPolicyResponse struct {
+	Targets    []string `json:"targets,omitzero"`
+	NextMarker *string  `json:"nextMarker,omitzero"`
+}
+
 // ListThingGroupsForThingRequest is the shape of that name in the model.
 type ListThingGroupsForThingRequest struct {
 	ThingName  string  `json:"-"`
@@ -481,6 +992,46 @@ type ListThingGroupsRequest struct {
 type ListThingGroupsResponse struct {
 	ThingGroups []GroupNameAndArn `json:"thingGroups,omitzero"`
 	NextToken   *string           `json:"nextToken,omitzero"`
+}
+
+// ListThingPrincipalsRequest is the shape of that name in the model.
+type ListThingPrincipalsRequest struct {
+	NextToken  *string `json:"-"`
+	MaxResults *int64  `json:"-"`
+	ThingName  string  `json:"-"`
+}
+
+// ListThingPrincipalsResponse is the shape of that name in the model.
+type ListThingPrincipalsResponse struct {
+	Principals []string `json:"principals,omitzero"`
+	NextToken  *string  `json:"nextToken,omitzero"`
+}
+
+// ListThingPrincipalsV2Request is the shape of that name in the model.
+type ListThingPrincipalsV2Request struct {
+	NextToken          *string `json:"-"`
+	MaxResults         *int64  `json:"-"`
+	ThingName          string  `json:"-"`
+	ThingPrincipalType *string `json:"-"`
+}
+
+// ListThingPrincipalsV2Response is the shape of that name in the model.
+type ListThingPrincipalsV2Response struct {
+	ThingPrincipalObjects []ThingPrincipalObject `json:"thingPrincipalObjects,omitzero"`
+	NextToken             *string                `json:"nextToken,omitzero"`
+}
+
+// ListThingTypesRequest is the shape of that name in the model.
+type ListThingTypesRequest struct {
+	NextToken     *string `json:"-"`
+	MaxResults    *int64  `json:"-"`
+	ThingTypeName *string `json:"-"`
+}
+
+// ListThingTypesResponse is the shape of that name in the model.
+type ListThingTypesResponse struct {
+	ThingTypes []ThingTypeDefinition `json:"thingTypes,omitzero"`
+	NextToken  *string               `json:"nextToken,omitzero"`
 }
 
 // ListThingsInThingGroupRequest is the shape of that name in the model.
@@ -519,16 +1070,109 @@ type MaintenanceWindow struct {
 	DurationInMinutes int64  `json:"durationInMinutes"`
 }
 
+// Mqtt5Configuration is the shape of that name in the model.
+type Mqtt5Configuration struct {
+	PropagatingAttributes []PropagatingAttribute `json:"propagatingAttributes,omitzero"`
+}
+
+// Policy is the shape of that name in the model.
+type Policy struct {
+	PolicyName *string `json:"policyName,omitzero"`
+	PolicyArn  *string `json:"policyArn,omitzero"`
+}
+
+// PolicyVersion is the shape of that name in the model.
+type PolicyVersion struct {
+	VersionId        *string        `json:"versionId,omitzero"`
+	IsDefaultVersion *bool          `json:"isDefaultVersion,omitzero"`
+	CreateDate       *awsmodel.Time `json:"createDate,omitzero"`
+}
+
 // PresignedUrlConfig is the shape of that name in the model.
 type PresignedUrlConfig struct {
 	RoleArn      *string `json:"roleArn,omitzero"`
 	ExpiresInSec *int64  `json:"expiresInSec,omitzero"`
 }
 
+// PrincipalThingObject is the shape of that name in the model.
+type PrincipalThingObject struct {
+	ThingName          string  `json:"thingName"`
+	ThingPrincipalType *string `json:"thingPrincipalType,omitzero"`
+}
+
+// PropagatingAttribute is the shape of that name in the model.
+type PropagatingAttribute struct {
+	UserPropertyKey     *string `json:"userPropertyKey,omitzero"`
+	ThingAttribute      *string `json:"thingAttribute,omitzero"`
+	ConnectionAttribute *string `json:"connectionAttribute,omitzero"`
+}
+
 // RateIncreaseCriteria is the shape of that name in the model.
 type RateIncreaseCriteria struct {
 	NumberOfNotifiedThings  *int64 `json:"numberOfNotifiedThings,omitzero"`
 	NumberOfSucceededThings *int64 `json:"numberOfSucceededThings,omitzero"`
+}
+
+// RegisterCACertificateRequest is the shape of that name in the model.
+type RegisterCACertificateRequest struct {
+	CaCertificate           string              `json:"caCertificate"`
+	VerificationCertificate *string             `json:"verificationCertificate,omitzero"`
+	SetAsActive             *bool               `json:"-"`
+	AllowAutoRegistration   *bool               `json:"-"`
+	RegistrationConfig      *RegistrationConfig `json:"registrationConfig,omitzero"`
+	Tags                    []Tag               `json:"tags,omitzero"`
+	CertificateMode         *string             `json:"certificateMode,omitzero"`
+}
+
+// RegisterCACertificateResponse is the shape of that name in the model.
+type RegisterCACertificateResponse struct {
+	CertificateArn *string `json:"certificateArn,omitzero"`
+	CertificateId  *string `json:"certificateId,omitzero"`
+}
+
+// RegisterCertificateRequest is the shape of that name in the model.
+type RegisterCertificateRequest struct {
+	CertificatePem   string  `json:"certificatePem"`
+	CaCertificatePem *string `json:"caCertificatePem,omitzero"`
+	SetAsActive      *bool   `json:"-"`
+	Status           *string `json:"status,omitzero"`
+}
+
+// RegisterCertificateResponse is the shape of that name in the model.
+type RegisterCertificateResponse struct {
+	CertificateArn *string `json:"certificateArn,omitzero"`
+	CertificateId  *string `json:"certificateId,omitzero"`
+}
+
+// RegisterCertificateWithoutCARequest is the shape of that name in the model.
+type RegisterCertificateWithoutCARequest struct {
+	CertificatePem string  `json:"certificatePem"`
+	Status         *string `json:"status,omitzero"`
+}
+
+// RegisterCertificateWithoutCAResponse is the shape of that name in the model.
+type RegisterCertificateWithoutCAResponse struct {
+	CertificateArn *string `json:"certificateArn,omitzero"`
+	CertificateId  *string `json:"certificateId,omitzero"`
+}
+
+// RegistrationConfig is the shape of that name in the model.
+type RegistrationConfig struct {
+	TemplateBody *string `json:"templateBody,omitzero"`
+	RoleArn      *string `json:"roleArn,omitzero"`
+	TemplateName *string `json:"templateName,omitzero"`
+}
+
+// RemoveThingFromThingGroupRequest is the shape of that name in the model.
+type RemoveThingFromThingGroupRequest struct {
+	ThingGroupName *string `json:"thingGroupName,omitzero"`
+	ThingGroupArn  *string `json:"thingGroupArn,omitzero"`
+	ThingName      *string `json:"thingName,omitzero"`
+	ThingArn       *string `json:"thingArn,omitzero"`
+}
+
+// RemoveThingFromThingGroupResponse is the shape of that name in the model.
+type RemoveThingFromThingGroupResponse struct {
 }
 
 // RetryCriteria is the shape of that name in the model.
@@ -566,10 +1210,26 @@ type SearchIndexResponse struct {
 	ThingGroups []ThingGroupDocument `json:"thingGroups,omitzero"`
 }
 
+// SetDefaultPolicyVersionRequest is the shape of that name in the model.
+type SetDefaultPolicyVersionRequest struct {
+	PolicyName      string `json:"-"`
+	PolicyVersionId string `json:"-"`
+}
+
 // Tag is the shape of that name in the model.
 type Tag struct {
 	Key   string  `json:"Key"`
 	Value *string `json:"Value,omitzero"`
+}
+
+// TagResourceRequest is the shape of that name in the model.
+type TagResourceRequest struct {
+	ResourceArn string `json:"resourceArn"`
+	Tags        []Tag  `json:"tags"`
+}
+
+// TagResourceResponse is the shape of that name in the model.
+type TagResourceResponse struct {
 }
 
 // ThingAttribute is the shape of that name in the model.
@@ -640,9 +1300,71 @@ type ThingIndexingConfiguration struct {
 	Filter                        *IndexingFilter `json:"filter,omitzero"`
 }
 
+// ThingPrincipalObject is the shape of that name in the model.
+type ThingPrincipalObject struct {
+	Principal          string  `json:"principal"`
+	ThingPrincipalType *string `json:"thingPrincipalType,omitzero"`
+}
+
+// ThingTypeDefinition is the shape of that name in the model.
+type ThingTypeDefinition struct {
+	ThingTypeName       *string              `json:"thingTypeName,omitzero"`
+	ThingTypeArn        *string              `json:"thingTypeArn,omitzero"`
+	ThingTypeProperties *ThingTypeProperties `json:"thingTypeProperties,omitzero"`
+	ThingTypeMetadata   *ThingTypeMetadata   `json:"thingTypeMetadata,omitzero"`
+}
+
+// ThingTypeMetadata is the shape of that name in the model.
+type ThingTypeMetadata struct {
+	Deprecated      *bool          `json:"deprecated,omitzero"`
+	DeprecationDate *awsmodel.Time `json:"deprecationDate,omitzero"`
+	CreationDate    *awsmodel.Time `json:"creationDate,omitzero"`
+}
+
+// ThingTypeProperties is the shape of that name in the model.
+type ThingTypeProperties struct {
+	ThingTypeDescription *string             `json:"thingTypeDescription,omitzero"`
+	SearchableAttributes []string            `json:"searchableAttributes,omitzero"`
+	Mqtt5Configuration   *Mqtt5Configuration `json:"mqtt5Configuration,omitzero"`
+}
+
 // TimeoutConfig is the shape of that name in the model.
 type TimeoutConfig struct {
 	InProgressTimeoutInMinutes *int64 `json:"inProgressTimeoutInMinutes,omitzero"`
+}
+
+// TransferData is the shape of that name in the model.
+type TransferData struct {
+	TransferMessage *string        `json:"transferMessage,omitzero"`
+	RejectReason    *string        `json:"rejectReason,omitzero"`
+	TransferDate    *awsmodel.Time `json:"transferDate,omitzero"`
+	AcceptDate      *awsmodel.Time `json:"acceptDate,omitzero"`
+	RejectDate      *awsmodel.Time `json:"rejectDate,omitzero"`
+}
+
+// UntagResourceRequest is the shape of that name in the model.
+type UntagResourceRequest struct {
+	ResourceArn string   `json:"resourceArn"`
+	TagKeys     []string `json:"tagKeys"`
+}
+
+// UntagResourceResponse is the shape of that name in the model.
+type UntagResourceResponse struct {
+}
+
+// UpdateCACertificateRequest is the shape of that name in the model.
+type UpdateCACertificateRequest struct {
+	CertificateId             string              `json:"-"`
+	NewStatus                 *string             `json:"-"`
+	NewAutoRegistrationStatus *string             `json:"-"`
+	RegistrationConfig        *RegistrationConfig `json:"registrationConfig,omitzero"`
+	RemoveAutoRegistration    *bool               `json:"removeAutoRegistration,omitzero"`
+}
+
+// UpdateCertificateRequest is the shape of that name in the model.
+type UpdateCertificateRequest struct {
+	CertificateId string `json:"-"`
+	NewStatus     string `json:"-"`
 }
 
 // UpdateDynamicThingGroupRequest is the shape of that name in the model.
@@ -679,6 +1401,30 @@ type UpdateIndexingConfigurationRequest struct {
 type UpdateIndexingConfigurationResponse struct {
 }
 
+// UpdateThingGroupRequest is the shape of that name in the model.
+type UpdateThingGroupRequest struct {
+	ThingGroupName       string               `json:"-"`
+	ThingGroupProperties ThingGroupProperties `json:"thingGroupProperties"`
+	ExpectedVersion      *int64               `json:"expectedVersion,omitzero"`
+}
+
+// UpdateThingGroupResponse is the shape of that name in the model.
+type UpdateThingGroupResponse struct {
+	Version *int64 `json:"version,omitzero"`
+}
+
+// UpdateThingGroupsForThingRequest is the shape of that name in the model.
+type UpdateThingGroupsForThingRequest struct {
+	ThingName             *string  `json:"thingName,omitzero"`
+	ThingGroupsToAdd      []string `json:"thingGroupsToAdd,omitzero"`
+	ThingGroupsToRemove   []string `json:"thingGroupsToRemove,omitzero"`
+	OverrideDynamicGroups *bool    `json:"overrideDynamicGroups,omitzero"`
+}
+
+// UpdateThingGroupsForThingResponse is the shape of that name in the model.
+type UpdateThingGroupsForThingResponse struct {
+}
+
 // UpdateThingRequest is the shape of that name in the model.
 type UpdateThingRequest struct {
 	ThingName        string            `json:"-"`
@@ -690,4 +1436,14 @@ type UpdateThingRequest struct {
 
 // UpdateThingResponse is the shape of that name in the model.
 type UpdateThingResponse struct {
+}
+
+// UpdateThingTypeRequest is the shape of that name in the model.
+type UpdateThingTypeRequest struct {
+	ThingTypeName       string               `json:"-"`
+	ThingTypeProperties *ThingTypeProperties `json:"thingTypeProperties,omitzero"`
+}
+
+// UpdateThingTypeResponse is the shape of that name in the model.
+type UpdateThingTypeResponse struct {
 }

@@ -11,6 +11,7 @@ func Service() awsmodel.Service {
 		Operations: operations(), Shapes: shapes(),
 		ErrorStatus: map[string]int{
 			"ConflictException":                    409,
+			"ForbiddenException":                   403,
 			"InternalFailureException":             500,
 			"InvalidRequestException":              400,
 			"MethodNotAllowedException":            405,
@@ -41,17 +42,61 @@ func operations() []awsmodel.Operation {
 			InputTarget: "DeleteThingShadowRequest", OutputTarget: "DeleteThingShadowResponse",
 			Errors: []string{"ResourceNotFoundException", "InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "MethodNotAllowedException", "UnsupportedDocumentEncodingException"},
 		},
+		{
+			Name: "ListNamedShadowsForThing", Method: "GET", Path: "/api/things/shadow/ListNamedShadowsForThing/{thingName}",
+			InputTarget: "ListNamedShadowsForThingRequest", OutputTarget: "ListNamedShadowsForThingResponse",
+			Errors: []string{"ResourceNotFoundException", "InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "MethodNotAllowedException"},
+		},
+		{
+			Name: "Publish", Method: "POST", Path: "/topics/{topic}",
+			InputTarget: "PublishRequest", OutputTarget: "",
+			Errors: []string{"InternalFailureException", "InvalidRequestException", "UnauthorizedException", "MethodNotAllowedException", "ThrottlingException"},
+		},
+		{
+			Name: "GetRetainedMessage", Method: "GET", Path: "/retainedMessage/{topic}",
+			InputTarget: "GetRetainedMessageRequest", OutputTarget: "GetRetainedMessageResponse",
+			Errors: []string{"InvalidRequestException", "ResourceNotFoundException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "MethodNotAllowedException"},
+		},
+		{
+			Name: "ListRetainedMessages", Method: "GET", Path: "/retainedMessage",
+			InputTarget: "ListRetainedMessagesRequest", OutputTarget: "ListRetainedMessagesResponse",
+			Errors: []string{"InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "MethodNotAllowedException"},
+		},
+		{
+			Name: "DeleteConnection", Method: "DELETE", Path: "/connections/{clientId}",
+			InputTarget: "DeleteConnectionRequest", OutputTarget: "",
+			Errors: []string{"ForbiddenException", "ResourceNotFoundException", "InvalidRequestException", "ThrottlingException", "InternalFailureException"},
+		},
 	}
 }
 
 func shapes() map[string]*awsmodel.Shape {
 	return map[string]*awsmodel.Shape{
+		"CleanSession":    {Kind: "boolean"},
+		"ClientId":        {Kind: "string", Min: new(float64(1)), Max: new(float64(128))},
+		"ContentType":     {Kind: "string"},
+		"CorrelationData": {Kind: "string"},
+		"DeleteConnectionRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "clientId", WireName: "clientId", Target: "ClientId", In: "uri", Required: true},
+			{Name: "cleanSession", WireName: "cleanSession", Target: "CleanSession", In: "querystring"},
+			{Name: "preventWillMessage", WireName: "preventWillMessage", Target: "PreventWillMessage", In: "querystring"},
+		}},
 		"DeleteThingShadowRequest": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "thingName", WireName: "thingName", Target: "ThingName", In: "uri", Required: true},
 			{Name: "shadowName", WireName: "name", Target: "ShadowName", In: "querystring"},
 		}},
 		"DeleteThingShadowResponse": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "payload", WireName: "payload", Target: "JsonDocument", In: "payload", Required: true},
+		}},
+		"GetRetainedMessageRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "topic", WireName: "topic", Target: "Topic", In: "uri", Required: true},
+		}},
+		"GetRetainedMessageResponse": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "topic", WireName: "topic", Target: "Topic"},
+			{Name: "payload", WireName: "payload", Target: "Payload"},
+			{Name: "qos", WireName: "qos", Target: "Qos"},
+			{Name: "lastModifiedTime", WireName: "lastModifiedTime", Target: "Timestamp"},
+			{Name: "userProperties", WireName: "userProperties", Target: "UserPropertiesBlob"},
 		}},
 		"GetThingShadowRequest": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "thingName", WireName: "thingName", Target: "ThingName", In: "uri", Required: true},
@@ -61,8 +106,59 @@ func shapes() map[string]*awsmodel.Shape {
 			{Name: "payload", WireName: "payload", Target: "JsonDocument", In: "payload"},
 		}},
 		"JsonDocument": {Kind: "blob"},
-		"ShadowName":   {Kind: "string", Min: new(float64(1)), Max: new(float64(64)), Pattern: `[$a-zA-Z0-9:_-]+`},
-		"ThingName":    {Kind: "string", Min: new(float64(1)), Max: new(float64(128)), Pattern: `[a-zA-Z0-9:_-]+`},
+		"ListNamedShadowsForThingRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "thingName", WireName: "thingName", Target: "ThingName", In: "uri", Required: true},
+			{Name: "nextToken", WireName: "nextToken", Target: "NextToken", In: "querystring"},
+			{Name: "pageSize", WireName: "pageSize", Target: "PageSize", In: "querystring"},
+		}},
+		"ListNamedShadowsForThingResponse": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "results", WireName: "results", Target: "NamedShadowList"},
+			{Name: "nextToken", WireName: "nextToken", Target: "NextToken"},
+			{Name: "timestamp", WireName: "timestamp", Target: "Timestamp"},
+		}},
+		"ListRetainedMessagesRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "nextToken", WireName: "nextToken", Target: "NextToken", In: "querystring"},
+			{Name: "maxResults", WireName: "maxResults", Target: "MaxResults", In: "querystring"},
+		}},
+		"ListRetainedMessagesResponse": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "retainedTopics", WireName: "retainedTopics", Target: "RetainedMessageList"},
+			{Name: "nextToken", WireName: "nextToken", Target: "NextToken"},
+		}},
+		"MaxResults":             {Kind: "integer", Min: new(float64(1)), Max: new(float64(200))},
+		"MessageExpiry":          {Kind: "long"},
+		"NamedShadowList":        {Kind: "list", ElemTarget: "ShadowName"},
+		"NextToken":              {Kind: "string"},
+		"PageSize":               {Kind: "integer", Min: new(float64(1)), Max: new(float64(100))},
+		"Payload":                {Kind: "blob"},
+		"PayloadFormatIndicator": {Kind: "string", Enum: []string{"UNSPECIFIED_BYTES", "UTF8_DATA"}},
+		"PayloadSize":            {Kind: "long"},
+		"PreventWillMessage":     {Kind: "boolean"},
+		"PublishRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "topic", WireName: "topic", Target: "Topic", In: "uri", Required: true},
+			{Name: "qos", WireName: "qos", Target: "Qos", In: "querystring"},
+			{Name: "retain", WireName: "retain", Target: "Retain", In: "querystring"},
+			{Name: "payload", WireName: "payload", Target: "Payload", In: "payload"},
+			{Name: "userProperties", WireName: "x-amz-mqtt5-user-properties", Target: "UserProperties", In: "header"},
+			{Name: "payloadFormatIndicator", WireName: "x-amz-mqtt5-payload-format-indicator", Target: "PayloadFormatIndicator", In: "header"},
+			{Name: "contentType", WireName: "contentType", Target: "ContentType", In: "querystring"},
+			{Name: "responseTopic", WireName: "responseTopic", Target: "ResponseTopic", In: "querystring"},
+			{Name: "correlationData", WireName: "x-amz-mqtt5-correlation-data", Target: "CorrelationData", In: "header"},
+			{Name: "messageExpiry", WireName: "messageExpiry", Target: "MessageExpiry", In: "querystring"},
+		}},
+		"Qos":                 {Kind: "integer", Min: new(float64(0)), Max: new(float64(1))},
+		"ResponseTopic":       {Kind: "string"},
+		"Retain":              {Kind: "boolean"},
+		"RetainedMessageList": {Kind: "list", ElemTarget: "RetainedMessageSummary"},
+		"RetainedMessageSummary": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "topic", WireName: "topic", Target: "Topic"},
+			{Name: "payloadSize", WireName: "payloadSize", Target: "PayloadSize"},
+			{Name: "qos", WireName: "qos", Target: "Qos"},
+			{Name: "lastModifiedTime", WireName: "lastModifiedTime", Target: "Timestamp"},
+		}},
+		"ShadowName": {Kind: "string", Min: new(float64(1)), Max: new(float64(64)), Pattern: `[$a-zA-Z0-9:_-]+`},
+		"ThingName":  {Kind: "string", Min: new(float64(1)), Max: new(float64(128)), Pattern: `[a-zA-Z0-9:_-]+`},
+		"Timestamp":  {Kind: "long"},
+		"Topic":      {Kind: "string"},
 		"UpdateThingShadowRequest": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "thingName", WireName: "thingName", Target: "ThingName", In: "uri", Required: true},
 			{Name: "shadowName", WireName: "name", Target: "ShadowName", In: "querystring"},
@@ -71,5 +167,7 @@ func shapes() map[string]*awsmodel.Shape {
 		"UpdateThingShadowResponse": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "payload", WireName: "payload", Target: "JsonDocument", In: "payload"},
 		}},
+		"UserProperties":     {Kind: "string"},
+		"UserPropertiesBlob": {Kind: "blob"},
 	}
 }

@@ -254,6 +254,6 @@ func TestEventsEndpointAndShadows(t *testing.T) {
 		{"iotdata", "GET /things/T/shadow?name=health", "", 200, `{"state":{"desired":{"a":1},"delta":{"a":1}},"metadata":{"desired":{"a":{"timestamp":T}}},"version":1,"timestamp":T}`},
 		{"", "GET /things/T/shadow?name=a%20b", "", 400, `InvalidRequestException {"message":"1 validation error detected: Value 'a b' at 'shadowName' failed to satisfy constraint: Member must satisfy regular expression pattern: [$a-zA-Z0-9:_-]+"}`},
 		{"iotdata", "DELETE /things/T/shadow?name=health", "", 200, `{"version":1,"timestamp":T}`},
-		{"iot", "GET /billing-groups", "", 404, `UnknownOperationException {"message":"cannot serve GET /registrationcode: no operation has this method and path"}`},
+		{"iot", "GET /billing-groups", "", 404, `UnknownOperationException {"message":"cannot serve GET /billing-groups: no operation has this method and path"}`},
 	})
 }

@@ -134,7 +134,7 @@ func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
 		return err
 	}
 	p.broker, err = broker.New(broker.Config{
-		Listener: p.mqtt, Handler: Handler{dispatcher, stopping}, Authorizer: broker.AllowAll{}, Logger: s.cfg.Logger,
+		Listeners: []net.Listener{p.mqtt}, Handler: Handler{dispatcher, stopping}, Authorizer: broker.AllowAll{}, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err

@@ -15,12 +15,12 @@ const (
 	listenerID   = "broker" // of every connection, for mochi
 )
 
-// acceptLoop serves every connection that the listener accepts. An error, such
+// acceptLoop serves every connection that a listener accepts. An error, such
 // as no file descriptor left, is waited out; only a closed listener ends it.
-func (b *Broker) acceptLoop(ctx context.Context) error {
+func (b *Broker) acceptLoop(ctx context.Context, listener net.Listener) error {
 	backoff := firstBackoff
 	for {
-		nc, err := b.listener.Accept()
+		nc, err := listener.Accept()
 		switch {
 		case err == nil:
 			backoff = firstBackoff

@@ -12,6 +12,7 @@
 //
 //   - conn.go    bounded writes that never block, deadlines, the first packet
 //   - accept.go  accepting, connection caps, recovery from panics
+//   - websocket.go MQTT over WebSocket
 //   - session.go from CONNECT to the end of a session: take-over, reasons, wills
 //   - hook.go    where mochi calls us: limits and permissions of each packet
 //   - mailbox.go QoS 1 messages on their way to one client id
@@ -129,9 +130,9 @@ func (AllowAll) CanSubscribe(Client, string) bool { return true }
 
 // Config is what a broker is made from.
 type Config struct {
-	// Listener accepts plain MQTT connections; it is bound already and closed
-	// by Run. Without one, connections come from Serve only.
-	Listener net.Listener
+	// Listeners accept MQTT connections, with TLS or without; they are bound
+	// already and closed by Run. Others come through Serve and WebSocket.
+	Listeners []net.Listener
 	// Handler is told what devices do; without one, connections are accepted
 	// and messages passed on.
 	Handler Handler
@@ -145,12 +146,12 @@ type Config struct {
 
 // Broker serves MQTT clients. Make it with [New].
 type Broker struct {
-	listener net.Listener
-	handler  Handler
-	auth     Authorizer
-	limits   Limits
-	log      *slog.Logger
-	mqtt     *mqtt.Server
+	listeners []net.Listener
+	handler   Handler
+	auth      Authorizer
+	limits    Limits
+	log       *slog.Logger
+	mqtt      *mqtt.Server
 
 	ctx    context.Context // of all handler calls
 	cancel context.CancelFunc
@@ -177,19 +178,19 @@ const drainTime = 5 * time.Second
 // New makes a broker. It starts nothing and accepts nothing before [Broker.Run].
 func New(cfg Config) (*Broker, error) {
 	b := &Broker{
-		listener: cfg.Listener,
-		handler:  cfg.Handler,
-		auth:     cfg.Authorizer,
-		limits:   cfg.Limits.withDefaults(),
-		log:      cfg.Logger,
-		conns:    map[*conn]struct{}{},
-		perIP:    map[string]int{},
-		sessions: map[uint64]*session{},
-		current:  map[string]*session{},
-		boxes:    map[string]*mailbox{},
-		offline:  map[string]time.Time{},
-		wills:    map[string]delayedWill{},
-		claims:   map[string]chan struct{}{},
+		listeners: cfg.Listeners,
+		handler:   cfg.Handler,
+		auth:      cfg.Authorizer,
+		limits:    cfg.Limits.withDefaults(),
+		log:       cfg.Logger,
+		conns:     map[*conn]struct{}{},
+		perIP:     map[string]int{},
+		sessions:  map[uint64]*session{},
+		current:   map[string]*session{},
+		boxes:     map[string]*mailbox{},
+		offline:   map[string]time.Time{},
+		wills:     map[string]delayedWill{},
+		claims:    map[string]chan struct{}{},
 	}
 	if b.handler == nil {
 		b.handler = noHandler{}
@@ -218,14 +219,14 @@ func (b *Broker) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var loops sync.WaitGroup
-	if b.listener != nil {
-		loops.Go(func() { stop(b.acceptLoop(ctx)) })
+	for _, l := range b.listeners {
+		loops.Go(func() { stop(b.acceptLoop(ctx, l)) })
 	}
 	loops.Go(func() { b.expireLoop(ctx) })
 
 	<-ctx.Done()
-	if b.listener != nil {
-		_ = b.listener.Close() // the accept loop reports what matters
+	for _, l := range b.listeners {
+		_ = l.Close() // its accept loop reports what matters
 	}
 	loops.Wait()
 	b.shut()

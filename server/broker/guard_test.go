@@ -279,8 +279,8 @@ func (l *flakyListener) Accept() (net.Conn, error) {
 func TestAcceptErrorsAreWaitedOut(t *testing.T) {
 	var flaky *flakyListener
 	s := start(t, broker.Limits{}, func(cfg *broker.Config) {
-		flaky = &flakyListener{Listener: cfg.Listener}
-		cfg.Listener = flaky
+		flaky = &flakyListener{Listener: cfg.Listeners[0]}
+		cfg.Listeners[0] = flaky
 	})
 	for range 4 {
 		wantHealthy(t, s)
@@ -297,7 +297,7 @@ func TestListenerClosedByOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := broker.New(broker.Config{Listener: listener})
+	b, err := broker.New(broker.Config{Listeners: []net.Listener{listener}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func start(t testing.TB, limits broker.Limits, change ...func(*broker.Config)) *
 		t.Fatal(err)
 	}
 	s := &server{recorder: &recorder{}, addr: listener.Addr().String()}
-	cfg := broker.Config{Listener: listener, Handler: tap{s.recorder}, Authorizer: broker.AllowAll{}, Limits: limits}
+	cfg := broker.Config{Listeners: []net.Listener{listener}, Handler: tap{s.recorder}, Authorizer: broker.AllowAll{}, Limits: limits}
 	if os.Getenv("BROKER_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

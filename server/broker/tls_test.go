@@ -38,7 +38,7 @@ func selfSigned(t *testing.T) tls.Certificate {
 // guard works above TLS too.
 func TestTLS(t *testing.T) {
 	s := start(t, broker.Limits{ConnectTimeout: 500 * time.Millisecond}, func(cfg *broker.Config) {
-		cfg.Listener = tls.NewListener(cfg.Listener, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+		cfg.Listeners[0] = tls.NewListener(cfg.Listeners[0], &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
 	})
 	hello := func(id string) *wire {
 		nc, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true}) // a self-signed certificate

@@ -59,7 +59,7 @@ func dialWebSocket(t *testing.T, url string, subprotocols ...string) *wsStream {
 // TestWebSocket: publishing and receiving, both subprotocols, packets in
 // pieces and together, what is not MQTT over WebSocket, the end of a session.
 func TestWebSocket(t *testing.T) {
-	s := start(t, broker.Limits{}, nil)
+	s := start(t, broker.Limits{})
 	web := httptest.NewServer(s.WebSocket())
 	t.Cleanup(web.Close)
 	url := "ws" + strings.TrimPrefix(web.URL, "http") + "/mqtt"

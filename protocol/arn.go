@@ -13,21 +13,25 @@ type ARN struct {
 
 // The resource kinds that Muster writes into ARNs.
 const (
-	KindThing      = "thing"
-	KindThingGroup = "thinggroup"
-	KindJob        = "job"
-	KindIndex      = "index"
+	KindThing         = "thing"
+	KindThingGroup    = "thinggroup"
+	KindThingType     = "thingtype"
+	KindJob           = "job"
+	KindIndex         = "index"
+	KindPolicy        = "policy"
+	KindCACertificate = "cacert"
 )
 
 func (a ARN) String() string {
 	return fmt.Sprintf("arn:aws:iot:%s:%s:%s/%s", a.Region, a.Account, a.Kind, a.Name)
 }
 
-// ParseARN splits an ARN. The error is an [InvalidRequest] that quotes the input.
+// ParseARN splits an ARN of the partition aws, the only one that Muster writes.
+// The error is an [InvalidRequest] that quotes the input.
 func ParseARN(s string) (ARN, error) {
 	part := strings.SplitN(s, ":", 6)
-	if len(part) != 6 || part[0] != "arn" || part[2] != "iot" {
-		return ARN{}, Errorf(InvalidRequest, "%q is not an ARN of the iot service", s)
+	if len(part) != 6 || part[0] != "arn" || part[1] != "aws" || part[2] != "iot" {
+		return ARN{}, Errorf(InvalidRequest, "%q is not an ARN of the iot service: want arn:aws:iot:REGION:ACCOUNT:KIND/NAME", s)
 	}
 	kind, name, ok := strings.Cut(part[5], "/")
 	if !ok || kind == "" || name == "" {

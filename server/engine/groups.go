@@ -10,6 +10,7 @@ import (
 	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/index"
 	"github.com/muster-iot/muster/server/query"
+	"github.com/muster-iot/muster/server/registry"
 )
 
 // IndexName is the index that dynamic groups are evaluated over, QueryVersion
@@ -39,6 +40,7 @@ type CreateGroup struct {
 	IndexName    string // empty is [IndexName]
 	Description  string
 	Attributes   map[string]string
+	Tags         registry.Tags
 }
 
 func (in CreateGroup) step(t *tx) (group.Group, error) {
@@ -54,6 +56,9 @@ func (in CreateGroup) step(t *tx) (group.Group, error) {
 	}
 	attributes, err := mergeAttributes(in.Name, nil, in.Attributes)
 	if err != nil {
+		return group.Group{}, err
+	}
+	if err := in.Tags.Check(); err != nil {
 		return group.Group{}, err
 	}
 	if old := t.groups[in.Name]; old != nil {
@@ -75,6 +80,7 @@ func (in CreateGroup) step(t *tx) (group.Group, error) {
 	t.groupOrder.insert(g.CreatedAt, in.Name)
 	t.matcher.Put(in.Name, q)
 	t.putGroup(g)
+	t.tag(protocol.KindThingGroup, string(in.Name), in.Tags)
 	t.groupEvent(g.Group, "CREATED", "created")
 	t.build(g)
 	return g.Group, nil
@@ -233,6 +239,7 @@ func (in DeleteGroup) step(t *tx) (struct{}, error) {
 	delete(t.groups, in.Name)
 	t.groupOrder.remove(g.CreatedAt, in.Name)
 	t.del(protocol.GlobalShard, kindGroup, string(in.Name))
+	t.untag(protocol.KindThingGroup, string(in.Name))
 	t.groupEvent(g.Group, "DELETED", "deleted")
 	return struct{}{}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/muster-iot/muster/protocol/topic"
 	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/job"
+	"github.com/muster-iot/muster/server/registry"
 )
 
 // CreateJob makes a job (AWS IoT reference 6.2). Creating it again with the
@@ -21,6 +22,7 @@ type CreateJob struct {
 	Selection      job.Selection // empty is Snapshot
 	RatePerMinute  int           // 0 is none
 	TimeoutMinutes int64         // 0 is none
+	Tags           registry.Tags
 }
 
 func (in CreateJob) step(t *tx) (job.Job, error) {
@@ -50,6 +52,7 @@ func (in CreateJob) step(t *tx) (job.Job, error) {
 	t.jobOrder.insert(j.CreatedAt, j.ID)
 	t.follow(e)
 	t.putJob(e)
+	t.tag(protocol.KindJob, string(j.ID), in.Tags)
 	t.enterInitial(e)
 	t.ended = append(t.ended, j.ID)
 	return e.Job, nil
@@ -80,6 +83,9 @@ func (in CreateJob) check(s *state) (job.Job, error) {
 	if err := job.CheckDocument(in.ID, in.Document); err != nil {
 		return j, err
 	}
+	if err := in.Tags.Check(); err != nil {
+		return j, err
+	}
 	for _, target := range in.Targets {
 		if err := s.addTarget(&j, target); err != nil {
 			return job.Job{}, err
@@ -94,28 +100,27 @@ func same(asked, old job.Job) bool {
 		asked.Selection == old.Selection && asked.RatePerMinute == old.RatePerMinute && asked.TimeoutMinutes == old.TimeoutMinutes
 }
 
-// addTarget adds what a target ARN names to a job. The region that stands in
-// the ARN is ignored (rule 27).
+// addTarget adds what a target ARN names to a job.
 func (s *state) addTarget(j *job.Job, target string) error {
-	arn, err := protocol.ParseARN(target)
+	r, err := s.resourceOf(target)
 	if err != nil {
 		return err
 	}
-	switch arn.Kind {
+	switch r.kind {
 	case protocol.KindThing:
-		n := protocol.ThingName(arn.Name)
+		n := protocol.ThingName(r.name)
 		if !slices.Contains(j.Things, n) {
 			j.Things = append(j.Things, n)
 		}
 	case protocol.KindThingGroup:
-		g := protocol.ThingGroupName(arn.Name)
+		g := protocol.ThingGroupName(r.name)
 		if !slices.Contains(j.Groups, g) {
 			j.Groups = append(j.Groups, g)
 		}
 	default:
 		return protocol.Errorf(protocol.InvalidRequest, "target %q of job %q is neither a thing nor a thing group", target, j.ID)
 	}
-	j.Targets = append(j.Targets, s.arn(arn.Kind, arn.Name))
+	j.Targets = append(j.Targets, s.arn(r.kind, r.name))
 	return nil
 }
 
@@ -279,6 +284,7 @@ func (in DeleteJob) step(t *tx) (struct{}, error) {
 	delete(t.jobs, in.ID)
 	t.jobOrder.remove(j.CreatedAt, in.ID)
 	t.del(protocol.GlobalShard, kindJob, string(in.ID))
+	t.untag(protocol.KindJob, string(in.ID))
 	t.jobEvent(j, "deleted")
 	return struct{}{}, nil
 }

@@ -22,6 +22,7 @@ const (
 	kindWaiting   store.Kind = "waiting"   // T \0 J
 	kindGroup     store.Kind = "group"     // G
 	kindJob       store.Kind = "job"       // J
+	kindTags      store.Kind = "tags"      // kind of resource \0 its name
 	kindConfig    store.Kind = "config"    // indexing, events
 )
 

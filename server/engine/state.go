@@ -37,6 +37,7 @@ type state struct {
 	// targetingGroup finds the jobs in progress that target a group.
 	targetingGroup map[protocol.ThingGroupName][]protocol.JobID
 
+	tags   map[resource]registry.Tags
 	events EventConfig
 	timers timers
 	// loadedAt is when the state was loaded.
@@ -118,6 +119,7 @@ func newState(cfg *Config, boot string) *state {
 		matcher:        group.New(),
 		jobs:           map[protocol.JobID]*jobEntry{},
 		targetingGroup: map[protocol.ThingGroupName][]protocol.JobID{},
+		tags:           map[resource]registry.Tags{},
 		armed:          map[*job.Execution]time.Time{},
 		events:         EventConfig{Enabled: map[event.Type]bool{}},
 	}

@@ -95,6 +95,10 @@ func (o *operations) table() map[string]restjson.Operation {
 		"iot.ListThingsInThingGroup":  restjson.Serve(o.listThingsInThingGroup),
 		"iot.ListThingGroupsForThing": restjson.Serve(o.listThingGroupsForThing),
 
+		"iot.TagResource":         restjson.Serve(o.tagResource),
+		"iot.UntagResource":       restjson.Serve(o.untagResource),
+		"iot.ListTagsForResource": restjson.Serve(o.listTagsForResource),
+
 		"iot.UpdateEventConfigurations":   restjson.Serve(o.updateEventConfigurations),
 		"iot.DescribeEventConfigurations": restjson.Serve(o.describeEventConfigurations),
 

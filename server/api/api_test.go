@@ -10,12 +10,14 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/muster-iot/muster/server/api"
 	"github.com/muster-iot/muster/server/engine"
 	"github.com/muster-iot/muster/server/rules"
+	"github.com/muster-iot/muster/server/store"
 	"github.com/muster-iot/muster/server/store/mem"
 )
 
@@ -31,12 +33,26 @@ type fleet struct {
 	t      *testing.T
 	engine *engine.Engine
 	url    string
+	store  store.Store
+	stop   func()
 }
 
 func newFleet(t *testing.T, r rules.Rules) *fleet {
 	t.Helper()
+	return newFleetOver(t, r, mem.New())
+}
+
+// restart ends the fleet's server and starts another one over its store.
+func (f *fleet) restart(r rules.Rules) *fleet {
+	f.t.Helper()
+	f.stop()
+	return newFleetOver(f.t, r, f.store)
+}
+
+func newFleetOver(t *testing.T, r rules.Rules, s store.Store) *fleet {
+	t.Helper()
 	e, err := engine.New(engine.Config{
-		Store: mem.New(), Gateway: silent{}, Rules: r, Logger: slog.New(slog.DiscardHandler), Account: "123456789012", Region: "us-east-1",
+		Store: s, Gateway: silent{}, Rules: r, Logger: slog.New(slog.DiscardHandler), Account: "123456789012", Region: "us-east-1",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,15 +67,16 @@ func newFleet(t *testing.T, r rules.Rules) *fleet {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(h)
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		server.Close()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	<-e.Ready()
-	return &fleet{t, e, server.URL}
+	return &fleet{t, e, server.URL, s, stop}
 }
 
 // connect makes a device's session known to the engine.

@@ -104,10 +104,6 @@ func TestGroups(t *testing.T) {
 			"iot", "POST /dynamic-thing-groups/ConnectedSWV5", `{"queryString":"attributes.a:2"}`, 409,
 			`ResourceAlreadyExistsException {"message":"thing group \"ConnectedSWV5\" exists already with another definition","resourceId":"ID","resourceArn":"` + groupARN + `"}`,
 		},
-		{
-			"iot", "POST /dynamic-thing-groups/g2", `{"queryString":"attributes.a:1","tags":[{"Key":"k","Value":"v"}]}`, 400,
-			`InvalidRequestException {"message":"CreateDynamicThingGroup: member tags is not supported by this server: leave it out"}`,
-		},
 		{"iot", "PATCH /dynamic-thing-groups/ConnectedSWV5", `{"thingGroupProperties":{"thingGroupDescription":"x","attributePayload":{"attributes":{"k":"v"}}},"expectedVersion":1}`, 200, `{"version":2}`},
 		{"iot", "PATCH /dynamic-thing-groups/ConnectedSWV5", `{"thingGroupProperties":{},"expectedVersion":1}`, 409, `VersionConflictException`},
 		{"iot", "PATCH /dynamic-thing-groups/nope", `{"thingGroupProperties":{}}`, 404, `ResourceNotFoundException`},
@@ -175,7 +171,6 @@ func TestJobs(t *testing.T) {
 		{"schedulingConfig", `{"startTime":"2030-01-01 10:00"}`},
 		{"namespaceId", `"n"`},
 		{"destinationPackageVersions", `["arn:aws:iot:us-east-1:123456789012:package/P/version/V"]`},
-		{"tags", `[{"Key":"a","Value":"b"}]`},
 	} {
 		top, _, _ := strings.Cut(member.name, ".")
 		f.run([]call{{

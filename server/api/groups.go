@@ -13,12 +13,13 @@ import (
 )
 
 func (o *operations) createDynamicThingGroup(ctx context.Context, call restjson.Call, in *iot.CreateDynamicThingGroupRequest) (*iot.CreateDynamicThingGroupResponse, error) {
-	if len(in.Tags) > 0 {
-		return nil, unsupported(call.Operation, "tags")
+	given, err := tags(in.Tags)
+	if err != nil {
+		return nil, err
 	}
 	create := engine.CreateGroup{
 		Name: protocol.ThingGroupName(in.ThingGroupName), Query: in.QueryString,
-		QueryVersion: or(in.QueryVersion, ""), IndexName: or(in.IndexName, ""),
+		QueryVersion: or(in.QueryVersion, ""), IndexName: or(in.IndexName, ""), Tags: given,
 	}
 	if p := in.ThingGroupProperties; p != nil {
 		create.Description, create.Attributes = or(p.ThingGroupDescription, ""), attributes(p.AttributePayload)

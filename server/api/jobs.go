@@ -18,9 +18,13 @@ func (o *operations) createJob(ctx context.Context, call restjson.Call, in *iot.
 	if err := supportedJob(call, in); err != nil {
 		return nil, err
 	}
+	given, err := tags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
 	create := engine.CreateJob{
 		ID: protocol.JobID(in.JobId), Targets: in.Targets, Document: *in.Document, Description: or(in.Description, ""),
-		Selection: job.Selection(or(in.TargetSelection, "")),
+		Selection: job.Selection(or(in.TargetSelection, "")), Tags: given,
 	}
 	if c := in.JobExecutionsRolloutConfig; c != nil {
 		create.RatePerMinute = int(or(c.MaximumPerMinute, 0))
@@ -58,7 +62,6 @@ func supportedJob(call restjson.Call, in *iot.CreateJobRequest) error {
 		{"schedulingConfig", schedule.StartTime != nil || schedule.EndTime != nil || schedule.EndBehavior != nil || len(schedule.MaintenanceWindows) > 0},
 		{"namespaceId", in.NamespaceId != nil},
 		{"destinationPackageVersions", len(in.DestinationPackageVersions) > 0},
-		{"tags", len(in.Tags) > 0},
 	} {
 		if member.given {
 			return unsupported(call.Operation, member.name)

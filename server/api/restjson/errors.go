@@ -94,7 +94,7 @@ func exceptionNames(code protocol.Code) []string {
 	case protocol.TerminalState:
 		return []string{"TerminalStateException", "InvalidStateTransitionException"}
 	case protocol.LimitExceeded:
-		return []string{"LimitExceededException", "ServiceQuotaExceededException"}
+		return []string{"LimitExceededException", "ServiceQuotaExceededException", "InvalidRequestException"}
 	case protocol.Internal:
 		return []string{internalFailure, "InternalException", "InternalServerException"}
 	default:

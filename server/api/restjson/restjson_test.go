@@ -243,7 +243,7 @@ func TestErrors(t *testing.T) {
 		{"version of a shadow", protocol.Errorf(protocol.VersionConflict, "v"), "iotdata", 409, "ConflictException", "v"},
 		{"version of an execution", protocol.Errorf(protocol.VersionConflict, "v"), "iot-jobs-data", 409, "InvalidStateTransitionException", "v"},
 		{"terminal execution", protocol.Errorf(protocol.TerminalState, "v"), "iot-jobs-data", 409, "InvalidStateTransitionException", "v"},
-		{"limit", protocol.Errorf(protocol.LimitExceeded, "l"), "iot", 410, "LimitExceededException", "l"},
+		{"limit that the operation does not name", protocol.Errorf(protocol.LimitExceeded, "l"), "iot", 400, "InvalidRequestException", "l"},
 		{"throttled on the control plane", protocol.Errorf(protocol.Throttling, "t"), "iot", 400, "ThrottlingException", "t"},
 		{"throttled on the data plane", protocol.Errorf(protocol.Throttling, "t"), "iotdata", 429, "ThrottlingException", "t"},
 		{"throttled on the jobs plane", protocol.Errorf(protocol.Throttling, "t"), "iot-jobs-data", 429, "ThrottlingException", "t"},

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,8 +18,15 @@ import (
 type Config struct {
 	// Data is the folder of everything that must survive a restart.
 	Data string
-	// HTTP and MQTT are the addresses to listen on, host:port; port 0 picks a free one.
-	HTTP, MQTT string
+	// HTTP, MQTT, HTTPS, MQTTS and WS are the addresses to listen on, host:port;
+	// port 0 picks a free one, an empty address serves none. MQTT over
+	// WebSocket is at /mqtt of HTTP and HTTPS; WS serves nothing else, with TLS
+	// when there is a certificate, and under Dev without it as well.
+	HTTP, MQTT, HTTPS, MQTTS, WS string
+	// Cert and Key are PEM files with the server's certificate, followed by
+	// its chain, and its key. ClientCA holds the authorities of the devices'
+	// certificates: with it a device on MQTTS must show one.
+	Cert, Key, ClientCA string
 	// Account and Region appear in ARNs; a request's own region wins (rule 27).
 	Account, Region string
 	// Dev accepts any AWS credentials and lets any MQTT client use any topic;
@@ -31,11 +39,20 @@ type Config struct {
 	Ready func(Addresses)
 }
 
-// Addresses are where a running server listens, host:port.
+// Addresses are where a running server listens, host:port; empty where it does not.
 type Addresses struct {
-	HTTP string `json:"http"`
-	MQTT string `json:"mqtt"`
+	HTTP  string `json:"http,omitempty"`
+	MQTT  string `json:"mqtt,omitempty"`
+	HTTPS string `json:"https,omitempty"`
+	MQTTS string `json:"mqtts,omitempty"`
+	WS    string `json:"ws,omitempty"`
 }
+
+// broker is the address that devices are told.
+func (a Addresses) broker() string { return cmp.Or(a.HTTPS, a.MQTTS, a.MQTT, a.WS, a.HTTP) }
+
+// web is the address that callers of the HTTP planes are told.
+func (a Addresses) web() string { return cmp.Or(a.HTTPS, a.HTTP) }
 
 // Default addresses of musterd.
 const (
@@ -65,14 +82,17 @@ func (c Config) Validate() error {
 	case !c.Dev:
 		return ErrNoIdentity
 	}
-	for flag, addr := range map[string]string{"--http": c.HTTP, "--mqtt": c.MQTT} {
-		host, _, err := net.SplitHostPort(addr)
+	for _, each := range c.ports(&ports{}) {
+		if each.addr == "" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(each.addr)
 		if err != nil {
-			return fmt.Errorf("%s %q is not host:port", flag, addr)
+			return fmt.Errorf("%s %q is not host:port", each.flag, each.addr)
 		}
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return fmt.Errorf("%s %q is not a loopback address: --dev lets everybody in, so it listens on loopback only", flag, addr)
+			return fmt.Errorf("%s %q is not a loopback address: --dev lets everybody in, so it listens on loopback only", each.flag, each.addr)
 		}
 	}
-	return nil
+	return c.checkTLS()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -51,12 +50,12 @@ func New(cfg Config) (*Server, error) {
 
 // parts are what a running server consists of.
 type parts struct {
-	http, mqtt net.Listener
-	store      *pebble.Store
-	engine     *engine.Engine
-	broker     *broker.Broker
-	repo       *repo.Repository
-	web        *http.Server
+	ports  *ports
+	store  *pebble.Store
+	engine *engine.Engine
+	broker *broker.Broker
+	repo   *repo.Repository
+	web    []webPort
 }
 
 // Run serves until ctx ends, then drains: HTTP requests finish, connections close, the
@@ -92,7 +91,8 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	return errors.Join(err, <-engineDone)
 }
 
-// open binds the ports first, because a busy one is the most likely mistake.
+// open reads the certificates and binds the ports first, because those are the
+// most likely mistakes.
 func (s *Server) open(stopping <-chan struct{}) (_ *parts, err error) {
 	p := &parts{}
 	defer func() {
@@ -100,10 +100,11 @@ func (s *Server) open(stopping <-chan struct{}) (_ *parts, err error) {
 			p.close()
 		}
 	}()
-	if p.http, err = listen("--http", s.cfg.HTTP); err != nil {
+	secure, err := s.cfg.secure()
+	if err != nil {
 		return nil, err
 	}
-	if p.mqtt, err = listen("--mqtt", s.cfg.MQTT); err != nil {
+	if p.ports, err = s.cfg.bind(); err != nil {
 		return nil, err
 	}
 	if err := durable.MkdirAll(s.cfg.Data, 0o700); err != nil {
@@ -115,12 +116,12 @@ func (s *Server) open(stopping <-chan struct{}) (_ *parts, err error) {
 	if p.repo, err = repo.Open(repo.Config{Dir: filepath.Join(s.cfg.Data, "firmware")}); err != nil {
 		return nil, err
 	}
-	return p, s.assemble(p, stopping)
+	return p, s.assemble(p, secure, stopping)
 }
 
 // assemble wires the parts. The gateway is the one cycle: the engine sends
 // through the broker, whose messages come to the engine.
-func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
+func (s *Server) assemble(p *parts, secure *tlsConfigs, stopping <-chan struct{}) (err error) {
 	gateway := &Gateway{}
 	p.engine, err = engine.New(engine.Config{
 		Store: p.store, Gateway: gateway, Rules: *s.cfg.Rules,
@@ -134,7 +135,7 @@ func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
 		return err
 	}
 	p.broker, err = broker.New(broker.Config{
-		Listeners: []net.Listener{p.mqtt}, Handler: Handler{dispatcher, stopping}, Authorizer: broker.AllowAll{}, Logger: s.cfg.Logger,
+		Listeners: p.ports.forDevices(secure), Handler: Handler{dispatcher, stopping}, Authorizer: broker.AllowAll{}, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -142,22 +143,21 @@ func (s *Server) assemble(p *parts, stopping <-chan struct{}) (err error) {
 	gateway.Broker = p.broker
 	aws, err := api.New(api.Config{
 		Engine: p.engine, Region: s.cfg.Region, Account: s.cfg.Account,
-		Endpoint: p.mqtt.Addr().String(), JobsEndpoint: p.http.Addr().String(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
+		Endpoint: p.ports.addresses().broker(), JobsEndpoint: p.ports.addresses().web(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	p.web = &http.Server{
-		Handler: s.routes(aws, p.repo), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-	}
+	p.web = s.web(p.ports, s.routes(aws, p.repo, p.broker), p.broker, secure)
 	return nil
 }
 
 // routes puts the surfaces side by side: ours have their own prefixes,
 // everything else is the AWS API, whose escaped paths must reach it untouched
 // by a mux that cleans them.
-func (s *Server) routes(aws http.Handler, firmware *repo.Repository) http.Handler {
+func (s *Server) routes(aws http.Handler, firmware *repo.Repository, devices *broker.Broker) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("/mqtt", devices.WebSocket())
 	mux.Handle("/tuf/", firmware.Serve())
 	operate := firmware.Operate(s.cfg.Logger)
 	mux.Handle("/muster/v1/repository", operate)
@@ -174,7 +174,7 @@ func (s *Server) routes(aws http.Handler, firmware *repo.Repository) http.Handle
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
-		case "tuf", "muster", "healthz", "readyz":
+		case "tuf", "muster", "mqtt", "healthz", "readyz":
 			mux.ServeHTTP(w, r)
 		default:
 			aws.ServeHTTP(w, r)
@@ -193,12 +193,9 @@ func (s *Server) serve(ctx context.Context, stop func(), p *parts) error {
 	}
 	run(func() error { return p.broker.Run(ctx) })
 	run(func() error { return p.repo.Run(ctx, s.cfg.Logger) })
-	run(func() error {
-		if err := p.web.Serve(p.http); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("cannot serve HTTP: %w", err)
-		}
-		return nil
-	})
+	for _, web := range p.web {
+		run(web.serve)
+	}
 	run(func() error {
 		<-ctx.Done()
 		s.ready.Store(false)
@@ -206,33 +203,37 @@ func (s *Server) serve(ctx context.Context, stop func(), p *parts) error {
 	})
 	s.ready.Store(true)
 	if s.cfg.Ready != nil {
-		s.cfg.Ready(Addresses{HTTP: p.http.Addr().String(), MQTT: p.mqtt.Addr().String()})
+		s.cfg.Ready(p.ports.addresses())
 	}
 	return g.Wait()
 }
 
 // drain lets HTTP requests finish, but not for ever: a slow download is cut and
 // resumed from the next start.
-func (s *Server) drain(web *http.Server) error {
+func (s *Server) drain(web []webPort) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	err := web.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.cfg.Logger.Warn("HTTP requests are cut: they did not finish in time", "time", drainTime)
-		return web.Close()
+	var g errgroup.Group
+	for _, w := range web {
+		g.Go(func() error {
+			err := w.Shutdown(ctx)
+			if errors.Is(err, context.DeadlineExceeded) {
+				s.cfg.Logger.Warn("HTTP requests are cut: they did not finish in time", "address", w.listener.Addr(), "time", drainTime)
+				return w.Close()
+			}
+			return err
+		})
 	}
-	return err
+	return g.Wait()
 }
 
 // drainTime is how long HTTP requests may go on after the server was told to stop.
 const drainTime = 5 * time.Second
 
-// close releases what was opened; ports that were served are closed already.
+// close releases what was opened.
 func (p *parts) close() error {
-	for _, l := range []net.Listener{p.http, p.mqtt} {
-		if l != nil {
-			l.Close()
-		}
+	if p.ports != nil {
+		p.ports.close()
 	}
 	if p.repo != nil {
 		p.repo.Close()
@@ -244,12 +245,4 @@ func (p *parts) close() error {
 		return fmt.Errorf("cannot close the store: %w", err)
 	}
 	return nil
-}
-
-func listen(flag, addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s %s: %w", flag, addr, errors.Unwrap(err))
-	}
-	return l, nil
 }

@@ -18,6 +18,12 @@ type settings struct {
 	Data           string        `mapstructure:"data"`
 	HTTP           string        `mapstructure:"http"`
 	MQTT           string        `mapstructure:"mqtt"`
+	HTTPS          string        `mapstructure:"https"`
+	MQTTS          string        `mapstructure:"mqtts"`
+	WS             string        `mapstructure:"ws"`
+	Cert           string        `mapstructure:"cert"`
+	Key            string        `mapstructure:"key"`
+	ClientCA       string        `mapstructure:"client-ca"`
 	Account        string        `mapstructure:"account-id"`
 	Region         string        `mapstructure:"region"`
 	Profile        string        `mapstructure:"profile"`
@@ -54,8 +60,14 @@ one line of JSON on standard output once the server answers.`,
 	f := c.Flags()
 	f.String("config", "", "YAML file with the same keys as the flags")
 	f.String("data", "muster-data", "folder of everything that must survive a restart")
-	f.String("http", server.DefaultHTTP, "address of the HTTP API, host:port; port 0 picks a free one")
+	f.String("http", server.DefaultHTTP, "address of the HTTP API, host:port; port 0 picks a free one, an empty address serves none")
 	f.String("mqtt", server.DefaultMQTT, "address of the MQTT broker, host:port; port 0 picks a free one")
+	f.String("https", "", "address of the HTTP API with TLS; also MQTT by ALPN, as on AWS's port 443")
+	f.String("mqtts", "", "address of the MQTT broker with TLS")
+	f.String("ws", "", "address of MQTT over WebSocket alone (it is at /mqtt of --http and --https too); with TLS when --cert is set, under --dev with and without")
+	f.String("cert", "", "PEM file of the server's certificate and its chain")
+	f.String("key", "", "PEM file of the certificate's key")
+	f.String("client-ca", "", "PEM file of the authorities of device certificates: with it, devices on --mqtts must show one")
 	f.String("account-id", server.DefaultAccount, "12-digit account id in ARNs")
 	f.String("region", server.DefaultRegion, "region in ARNs where a request names none")
 	f.String("profile", "safe", "rules where AWS is silent or harmful")
@@ -81,7 +93,8 @@ func configure(c *cobra.Command) (server.Config, error) {
 	r.ReconnectGrace = s.ReconnectGrace
 	out := json.NewEncoder(c.OutOrStdout())
 	return server.Config{
-		Data: s.Data, HTTP: s.HTTP, MQTT: s.MQTT, Account: s.Account, Region: s.Region,
+		Data: s.Data, HTTP: s.HTTP, MQTT: s.MQTT, HTTPS: s.HTTPS, MQTTS: s.MQTTS, WS: s.WS,
+		Cert: s.Cert, Key: s.Key, ClientCA: s.ClientCA, Account: s.Account, Region: s.Region,
 		Dev: s.Dev, Rules: &r, Logger: logger,
 		Ready: func(a server.Addresses) {
 			if err := out.Encode(a); err != nil {

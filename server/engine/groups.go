@@ -109,7 +109,7 @@ func (s *state) groupQuery(g protocol.ThingGroupName, text string) (*query.Query
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Check(query.Limits{Terms: s.cfg.Rules.GroupQueryTerms, Length: s.cfg.Rules.QueryLength}); err != nil {
+	if err := q.Check(s.queryLimits(s.cfg.Rules.GroupQueryTerms)); err != nil {
 		return nil, err
 	}
 	names, pattern := q.FieldTerms("thingGroupNames")

@@ -251,8 +251,7 @@ func (v *View) Search(text string, p Page) (found []Found, next string, err erro
 	if err != nil {
 		return nil, "", err
 	}
-	r := v.t.cfg.Rules
-	if err := q.Check(query.Limits{Terms: r.QueryTerms, Length: r.QueryLength}); err != nil {
+	if err := q.Check(v.t.queryLimits(v.t.cfg.Rules.QueryTerms)); err != nil {
 		return nil, "", err
 	}
 	docs, more := v.t.index.Search(q, protocol.ThingName(p.After), p.Max)

@@ -1,13 +1,45 @@
 // Package rules holds Muster's own rules: what the server does where AWS is
 // silent, contradictory or harmful. They live in one struct so that they can
-// be listed, changed and tested in one place. The numbers in the field
-// comments are those of the rule list in docs/rules.md.
+// be listed, changed and tested in one place, and come in two profiles:
+// [Safe], the default, and [AWS], which does what AWS does, for people who test
+// against that. The numbers in the field comments are those of the rule
+// list in docs/rules.md, which says what each profile does. It decides
+// nothing: the packages that hold a decision read their fields here.
 package rules
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
-// Rules decide behaviour. The zero value is not meant for use: take [Safe].
+// Profile names a set of rules.
+type Profile string
+
+const (
+	// ProfileSafe is the default: no update is lost, repeated or let loose by
+	// a rule that AWS happens to have.
+	ProfileSafe Profile = "safe"
+	// ProfileAWS is what AWS does.
+	ProfileAWS Profile = "aws"
+)
+
+// Rules returns the rules of a profile; the error names those that exist.
+func (p Profile) Rules() (Rules, error) {
+	switch p {
+	case ProfileSafe:
+		return Safe(), nil
+	case ProfileAWS:
+		return AWS(), nil
+	}
+	return Rules{}, fmt.Errorf("profile %q does not exist: want %s or %s", string(p), ProfileSafe, ProfileAWS)
+}
+
+// Rules decide behaviour. The zero value is not meant for use: take [Safe] or
+// [AWS].
 type Rules struct {
+	// Profile is where these rules come from, for logs and answers only:
+	// nothing is decided by it.
+	Profile Profile
 	// MirroredFields are the classic shadow's reported fields that are copied
 	// into thing attributes on every accepted report (rule 2).
 	MirroredFields []string
@@ -33,25 +65,34 @@ type Rules struct {
 	DefaultRatePerMinute int
 	// IndexingOn switches fleet indexing on from the first start (rule 23).
 	IndexingOn bool
-	// QueryTerms and QueryLength bound a query; GroupQueryTerms bounds the
-	// query of a dynamic group (rule 24).
-	QueryTerms, GroupQueryTerms, QueryLength int
-	// DynamicGroups bounds the number of dynamic groups (rule 24).
-	DynamicGroups int
-	// ThingAttributes bounds the attributes of a thing, mirrored ones not
-	// counted (rule 24).
-	ThingAttributes int
 	// ReconnectGrace is how long after a restart of the server a device that
 	// was connected before still counts as connected (AWS IoT reference 10.3).
 	ReconnectGrace time.Duration
 	// RegisterOnRequest registers an unknown device that asks for it in its
 	// shadow report; only musterd --dev sets it (rule 29).
 	RegisterOnRequest bool
+	Limits
+}
+
+// Limits bound what a fleet may hold and ask (rule 24).
+type Limits struct {
+	// QueryTerms and QueryLength bound a query; GroupQueryTerms bounds the
+	// query of a dynamic group.
+	QueryTerms, GroupQueryTerms, QueryLength int
+	// FewLeadingWildcards allows a leading wildcard in one term only, of a
+	// query of at most 100 characters.
+	FewLeadingWildcards bool
+	// DynamicGroups bounds the number of dynamic groups.
+	DynamicGroups int
+	// ThingAttributes bounds the attributes of a thing, mirrored ones not
+	// counted.
+	ThingAttributes int
 }
 
 // Safe is the default profile.
 func Safe() Rules {
 	return Rules{
+		Profile:               ProfileSafe,
 		MirroredFields:        []string{"softwareVersion", "softwareSeq"},
 		AtomicSuccess:         true,
 		VerifyReported:        true,
@@ -60,11 +101,44 @@ func Safe() Rules {
 		RerunOnlyAfterRemoved: true,
 		RateCoversJoiners:     true,
 		IndexingOn:            true,
-		QueryTerms:            100,
-		GroupQueryTerms:       100,
-		QueryLength:           10_000,
-		DynamicGroups:         100_000,
-		ThingAttributes:       100,
 		ReconnectGrace:        30 * time.Second,
+		Limits:                SafeLimits(),
+	}
+}
+
+// AWS does what AWS does, with its quotas. Only what a server of our own needs
+// stays: the mirror, without which no device could change an attribute, and
+// the graces of a restart, which AWS never shows.
+func AWS() Rules {
+	return Rules{
+		Profile:              ProfileAWS,
+		MirroredFields:       []string{"softwareVersion", "softwareSeq"},
+		OverdueGrace:         5 * time.Minute,
+		DefaultRatePerMinute: 1000,
+		ReconnectGrace:       30 * time.Second,
+		Limits:               AWSLimits(),
+	}
+}
+
+// SafeLimits are generous: they stop mistakes, not fleets.
+func SafeLimits() Limits {
+	return Limits{
+		QueryTerms:      100,
+		GroupQueryTerms: 100,
+		QueryLength:     10_000,
+		DynamicGroups:   100_000,
+		ThingAttributes: 100,
+	}
+}
+
+// AWSLimits are AWS's default quotas (AWS IoT reference, appendix C).
+func AWSLimits() Limits {
+	return Limits{
+		QueryTerms:          12,
+		GroupQueryTerms:     5,
+		QueryLength:         1000,
+		FewLeadingWildcards: true,
+		DynamicGroups:       100,
+		ThingAttributes:     3,
 	}
 }

@@ -4,6 +4,7 @@ package serverd
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,8 @@ type settings struct {
 	ClientCA       string        `mapstructure:"client-ca"`
 	Account        string        `mapstructure:"account-id"`
 	Region         string        `mapstructure:"region"`
-	Profile        string        `mapstructure:"profile"`
+	Profile        rules.Profile `mapstructure:"profile"`
+	AWSLimits      string        `mapstructure:"aws-limits"`
 	ReconnectGrace time.Duration `mapstructure:"reconnect-grace"`
 	LogLevel       string        `mapstructure:"log-level"`
 	Dev            bool          `mapstructure:"dev"`
@@ -70,7 +72,9 @@ one line of JSON on standard output once the server answers.`,
 	f.String("client-ca", "", "PEM file of the authorities of device certificates: with it, devices on --mqtts must show one")
 	f.String("account-id", server.DefaultAccount, "12-digit account id in ARNs")
 	f.String("region", server.DefaultRegion, "region in ARNs where a request names none")
-	f.String("profile", "safe", "rules where AWS is silent or harmful")
+	f.String("profile", string(rules.ProfileSafe), "rules where AWS is silent or harmful: safe, or aws, which does what AWS does")
+	f.String("aws-limits", "", "AWS's quotas, true or false; without it they are on in the aws profile and off in the safe one")
+	f.Lookup("aws-limits").NoOptDefVal = "true"
 	f.Duration("reconnect-grace", safe.ReconnectGrace, "time for devices to come back after a restart before they count as disconnected")
 	f.String("log-level", "info", "debug, info, warn or error")
 	f.Bool("dev", false, "let everybody in, on loopback addresses only")
@@ -86,20 +90,40 @@ func configure(c *cobra.Command) (server.Config, error) {
 	if err != nil {
 		return server.Config{}, err
 	}
-	if s.Profile != "safe" {
-		return server.Config{}, cli.Usagef("profile %q does not exist: the only one yet is safe", s.Profile)
+	r, err := s.rules()
+	if err != nil {
+		return server.Config{}, err
 	}
-	r := rules.Safe()
-	r.ReconnectGrace = s.ReconnectGrace
 	out := json.NewEncoder(c.OutOrStdout())
 	return server.Config{
 		Data: s.Data, HTTP: s.HTTP, MQTT: s.MQTT, HTTPS: s.HTTPS, MQTTS: s.MQTTS, WS: s.WS,
 		Cert: s.Cert, Key: s.Key, ClientCA: s.ClientCA, Account: s.Account, Region: s.Region,
 		Dev: s.Dev, Rules: &r, Logger: logger,
 		Ready: func(a server.Addresses) {
+			logger.Info("serving", "http", a.HTTP, "mqtt", a.MQTT, "profile", r.Profile, "limits", r.Limits)
 			if err := out.Encode(a); err != nil {
 				logger.Warn("cannot print the addresses", "error", err)
 			}
 		},
 	}, nil
+}
+
+// rules are those of the profile, with the limits that were asked for.
+func (s settings) rules() (rules.Rules, error) {
+	r, err := s.Profile.Rules()
+	if err != nil {
+		return r, cli.Usagef("--profile: %w", err)
+	}
+	if s.AWSLimits != "" {
+		on, err := strconv.ParseBool(s.AWSLimits)
+		if err != nil {
+			return r, cli.Usagef("--aws-limits: %q is not true or false", s.AWSLimits)
+		}
+		r.Limits = rules.SafeLimits()
+		if on {
+			r.Limits = rules.AWSLimits()
+		}
+	}
+	r.ReconnectGrace = s.ReconnectGrace
+	return r, nil
 }

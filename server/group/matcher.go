@@ -21,6 +21,7 @@ type Matcher struct {
 	groups   map[protocol.ThingGroupName]*entry
 	byThing  map[protocol.ThingName][]*entry // sorted by name
 	triggers triggers
+	bound    bound
 	// round numbers the calls of Apply, so that entries can be marked as
 	// already seen in this one without a set.
 	round uint64
@@ -33,7 +34,7 @@ type entry struct {
 	members *btree.BTreeG[protocol.ThingName]
 
 	evaluated uint64 // the round that last evaluated the query
-	holds     uint64 // the round in whose beginning the thing was a member
+	holds     uint64 // the round in whose beginning the query matched the thing
 }
 
 // New returns a matcher without groups.
@@ -60,7 +61,8 @@ func (m *Matcher) Put(name protocol.ThingGroupName, q *query.Query) {
 	m.triggers.add(e)
 }
 
-// Remove forgets a group. All its members leave it, in order of their names.
+// Remove forgets a group. All its members leave it, in order of their names;
+// under a bound, behind each the groups that it makes room for.
 func (m *Matcher) Remove(name protocol.ThingGroupName) []Membership {
 	e := m.groups[name]
 	if e == nil {
@@ -68,15 +70,24 @@ func (m *Matcher) Remove(name protocol.ThingGroupName) []Membership {
 	}
 	m.triggers.remove(e)
 	delete(m.groups, name)
-	var left []Membership
+	m.bound.forget(e)
+	var changed []Membership
+	for _, thing := range e.all() {
+		m.leave(e, thing)
+		changed = append(changed, Membership{Thing: thing, Group: name})
+		changed = append(changed, m.admit(thing, nil)...)
+	}
+	return changed
+}
+
+// all returns the members, sorted.
+func (e *entry) all() []protocol.ThingName {
+	all := make([]protocol.ThingName, 0, e.members.Len())
 	e.members.Ascend(func(thing protocol.ThingName) bool {
-		left = append(left, Membership{Thing: thing, Group: name})
+		all = append(all, thing)
 		return true
 	})
-	for _, l := range left {
-		m.leave(e, l.Thing)
-	}
-	return left
+	return all
 }
 
 // Restore makes the thing a member as it was stored, which is no event. It
@@ -104,23 +115,25 @@ func (m *Matcher) Apply(c index.Change) []Membership {
 	for _, e := range m.byThing[c.Thing] {
 		e.holds = m.round
 	}
+	for _, e := range m.bound.refused[c.Thing] {
+		e.holds = m.round
+	}
 	var changed []Membership
 	m.candidates(c, func(e *entry) {
 		if e.evaluated == m.round {
 			return
 		}
 		e.evaluated = m.round
-		matches, member := e.query.Match(c.New), e.holds == m.round
-		if matches != member {
+		matches, matched := e.query.Match(c.New), e.holds == m.round
+		if matches != matched {
 			changed = append(changed, Membership{Thing: c.Thing, Group: e.name, Joined: matches})
 		}
 	})
-	slices.SortFunc(changed, func(a, b Membership) int { return cmp.Compare(a.Group, b.Group) })
-	for _, ms := range changed {
-		m.record(m.groups[ms.Group], ms)
-	}
-	return changed
+	slices.SortFunc(changed, compareGroup)
+	return m.admit(c.Thing, changed)
 }
+
+func compareGroup(a, b Membership) int { return cmp.Compare(a.Group, b.Group) }
 
 // candidates visits the groups whose query a change may flip, some repeatedly.
 func (m *Matcher) candidates(c index.Change, visit func(*entry)) {
@@ -135,6 +148,7 @@ func (m *Matcher) candidates(c index.Change, visit func(*entry)) {
 
 // leaveAll takes a thing that is gone out of all its groups.
 func (m *Matcher) leaveAll(thing protocol.ThingName) []Membership {
+	delete(m.bound.refused, thing)
 	entries := slices.Clone(m.byThing[thing])
 	var left []Membership
 	for _, e := range entries {
@@ -145,7 +159,8 @@ func (m *Matcher) leaveAll(thing protocol.ThingName) []Membership {
 }
 
 // Scan makes the membership of these things right for the group's query and
-// returns who joined and left, in the order of docs. Each document must be the
+// returns who joined and left, in the order of docs; under a bound, other
+// groups of these things as well. Each document must be the
 // thing's current one. An unknown group has no members to change.
 func (m *Matcher) Scan(name protocol.ThingGroupName, docs []*index.Document) []Membership {
 	e := m.groups[name]
@@ -154,13 +169,12 @@ func (m *Matcher) Scan(name protocol.ThingGroupName, docs []*index.Document) []M
 	}
 	var changed []Membership
 	for _, doc := range docs {
-		matches := e.query.Match(doc)
-		if matches == e.members.Has(doc.Thing()) {
-			continue
+		thing, matches := doc.Thing(), e.query.Match(doc)
+		var flip []Membership
+		if matches != (e.members.Has(thing) || m.bound.refuses(thing, e)) {
+			flip = []Membership{{Thing: thing, Group: name, Joined: matches}}
 		}
-		ms := Membership{Thing: doc.Thing(), Group: name, Joined: matches}
-		m.record(e, ms)
-		changed = append(changed, ms)
+		changed = append(changed, m.admit(thing, flip)...)
 	}
 	return changed
 }

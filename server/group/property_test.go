@@ -1,12 +1,14 @@
 package group_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -39,6 +41,30 @@ func TestMembershipIsTheTruth(t *testing.T) {
 	})
 }
 
+// TestOldestGroupsOfTheBound does the same under bounds that change: each thing
+// is in the oldest of the groups that match it, as many as it has room for.
+func TestOldestGroupsOfTheBound(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFleet()
+		f.room = map[protocol.ThingName]int{}
+		f.bound()
+		f.populate(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"put thing":       f.putThing,
+			"flip connection": f.flipConnection,
+			"delete thing":    f.deleteThing,
+			"create group":    f.createGroup,
+			"change query":    f.changeQuery,
+			"remove group":    f.removeGroup,
+			"scan slice":      f.scanSlice,
+			"scan all":        f.scanAll,
+			"change room":     f.changeRoom,
+			"restart":         f.restart,
+			"":                f.check,
+		})
+	})
+}
+
 // fleet is the system under test and the model that it is compared with.
 type fleet struct {
 	index   *index.Index
@@ -46,11 +72,14 @@ type fleet struct {
 
 	config index.Config
 	groups map[protocol.ThingGroupName]*modelGroup
+	room   map[protocol.ThingName]int // what is not named has none; nil is no bound
+	born   int                        // groups created so far
 }
 
 // modelGroup is a group as its owner knows it.
 type modelGroup struct {
 	query  *query.Query
+	born   int // tells older from newer; pairs are of one age
 	status group.Status
 	cursor protocol.ThingName          // scanned up to here
 	member map[protocol.ThingName]bool // by the memberships that were answered
@@ -127,8 +156,31 @@ func (f *fleet) createGroup(t *rapid.T) {
 
 func (f *fleet) create(t *rapid.T, name protocol.ThingGroupName) {
 	status, _ := group.Status("").Next(group.Created)
-	f.groups[name] = &modelGroup{query: drawQuery(t), status: status, member: map[protocol.ThingName]bool{}}
+	f.born++
+	f.groups[name] = &modelGroup{born: f.born / 2, query: drawQuery(t), status: status, member: map[protocol.ThingName]bool{}}
 	f.matcher.Put(name, f.groups[name].query)
+}
+
+// bound bounds the matcher, if the fleet is.
+func (f *fleet) bound() {
+	if f.room == nil {
+		return
+	}
+	f.matcher.Bound(
+		func(thing protocol.ThingName) int { return f.room[thing] },
+		func(g protocol.ThingGroupName) time.Time { return time.Unix(int64(f.groups[g].born), 0) },
+	)
+}
+
+// changeRoom gives a thing another number of groups; a change that says
+// nothing is enough for the matcher to see it. It may fall below zero.
+func (f *fleet) changeRoom(t *rapid.T) {
+	doc := f.index.Get(drawThing(t))
+	if doc == nil {
+		t.Skip("no such thing")
+	}
+	f.room[doc.Thing()] = rapid.IntRange(-1, 5).Draw(t, "room")
+	f.apply(t, f.index.Put(doc))
 }
 
 // pick draws one of the groups that there are.
@@ -208,6 +260,7 @@ func (f *fleet) reconfigure(t *rapid.T) {
 // restart builds a new matcher from what the owner has stored.
 func (f *fleet) restart(t *rapid.T) {
 	f.matcher = group.New()
+	f.bound()
 	for name, g := range f.groups {
 		f.matcher.Put(name, g.query)
 		for thing := range g.member {
@@ -216,12 +269,18 @@ func (f *fleet) restart(t *rapid.T) {
 			}
 		}
 	}
+	for _, doc := range f.index.Range("", 0) {
+		f.matcher.Recall(doc)
+	}
 }
 
 // check is the invariant: the matcher lists what it answered, and the members
 // of an ACTIVE group are the things that its query matches.
 func (f *fleet) check(t *rapid.T) {
 	docs := f.index.Range("", 0)
+	if f.room != nil {
+		f.checkOldest(t, docs)
+	}
 	if f.matcher.Len() != len(f.groups) {
 		t.Fatalf("%d groups, want %d", f.matcher.Len(), len(f.groups))
 	}
@@ -235,7 +294,7 @@ func (f *fleet) check(t *rapid.T) {
 		for _, m := range members {
 			groupsOf[m] = append(groupsOf[m], name)
 		}
-		if g.status == group.Active {
+		if g.status == group.Active && f.room == nil {
 			checkActive(t, name, g, docs)
 		}
 	}
@@ -247,6 +306,32 @@ func (f *fleet) check(t *rapid.T) {
 	}
 	if len(groupsOf) > 0 {
 		t.Fatalf("things that are gone are members: %v", groupsOf)
+	}
+}
+
+// checkOldest compares the memberships of every thing with the oldest groups
+// that match it, once all groups are ACTIVE.
+func (f *fleet) checkOldest(t *rapid.T, docs []*index.Document) {
+	for _, g := range f.groups {
+		if g.status != group.Active {
+			return
+		}
+	}
+	for _, doc := range docs {
+		var oldest []protocol.ThingGroupName
+		for name, g := range f.groups {
+			if g.query.Match(doc) {
+				oldest = append(oldest, name)
+			}
+		}
+		slices.SortFunc(oldest, func(a, b protocol.ThingGroupName) int {
+			return cmp.Or(cmp.Compare(f.groups[a].born, f.groups[b].born), cmp.Compare(a, b))
+		})
+		oldest = oldest[:min(len(oldest), max(0, f.room[doc.Thing()]))]
+		slices.Sort(oldest)
+		if got := f.matcher.GroupsOf(doc.Thing()); !slices.Equal(got, oldest) {
+			t.Fatalf("thing %s with room for %d is in %v, want %v", doc.Thing(), f.room[doc.Thing()], got, oldest)
+		}
 	}
 }
 

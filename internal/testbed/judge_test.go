@@ -29,7 +29,7 @@ func do[R any](f *fleet, in engine.Input[R]) {
 
 func (f *fleet) createGroup(name protocol.ThingGroupName, query string) {
 	f.t.Helper()
-	do(f, engine.CreateGroup{Name: name, Query: query})
+	do(f, engine.CreateDynamicGroup{Name: name, Query: query})
 }
 
 func (f *fleet) createJob(id protocol.JobID, group, product, version string, seq int64, rate int) {

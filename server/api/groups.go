@@ -17,7 +17,7 @@ func (o *operations) createDynamicThingGroup(ctx context.Context, call restjson.
 	if err != nil {
 		return nil, err
 	}
-	create := engine.CreateGroup{
+	create := engine.CreateDynamicGroup{
 		Name: protocol.ThingGroupName(in.ThingGroupName), Query: in.QueryString,
 		QueryVersion: or(in.QueryVersion, ""), IndexName: or(in.IndexName, ""), Tags: given,
 	}
@@ -35,7 +35,7 @@ func (o *operations) createDynamicThingGroup(ctx context.Context, call restjson.
 }
 
 func (o *operations) updateDynamicThingGroup(ctx context.Context, _ restjson.Call, in *iot.UpdateDynamicThingGroupRequest) (*iot.UpdateDynamicThingGroupResponse, error) {
-	update := engine.UpdateGroup{
+	update := engine.UpdateDynamicGroup{
 		Name: protocol.ThingGroupName(in.ThingGroupName), Query: in.QueryString,
 		QueryVersion: or(in.QueryVersion, ""), IndexName: or(in.IndexName, ""),
 		Description: in.ThingGroupProperties.ThingGroupDescription, ExpectedVersion: in.ExpectedVersion,
@@ -51,7 +51,7 @@ func (o *operations) updateDynamicThingGroup(ctx context.Context, _ restjson.Cal
 }
 
 func (o *operations) deleteDynamicThingGroup(ctx context.Context, _ restjson.Call, in *iot.DeleteDynamicThingGroupRequest) (*iot.DeleteDynamicThingGroupResponse, error) {
-	_, err := engine.Do(ctx, o.engine, engine.DeleteGroup{Name: protocol.ThingGroupName(in.ThingGroupName), ExpectedVersion: in.ExpectedVersion})
+	_, err := engine.Do(ctx, o.engine, engine.DeleteDynamicGroup{Name: protocol.ThingGroupName(in.ThingGroupName), ExpectedVersion: in.ExpectedVersion})
 	return nil, err
 }
 

@@ -71,11 +71,11 @@ func TestListsAreInOrderOfCreation(t *testing.T) {
 
 func TestGroupDefinitionsAreChecked(t *testing.T) {
 	f := start(t, nil, rules.Safe())
-	refused(f, engine.CreateGroup{Name: "Self", Query: "attributes.a:1 OR thingGroupNames:self"}, protocol.InvalidQuery)
+	refused(f, engine.CreateDynamicGroup{Name: "Self", Query: "attributes.a:1 OR thingGroupNames:self"}, protocol.InvalidQuery)
 	f.group("G", "attributes.a:1")
-	refused(f, engine.UpdateGroup{Name: "G", IndexName: "Other"}, protocol.InvalidRequest)
-	refused(f, engine.UpdateGroup{Name: "G", QueryVersion: "2018-01-01"}, protocol.InvalidRequest)
-	want(f, "version", do(f, engine.UpdateGroup{Name: "G", IndexName: engine.IndexName, QueryVersion: engine.QueryVersion}).Version, int64(2))
+	refused(f, engine.UpdateDynamicGroup{Name: "G", IndexName: "Other"}, protocol.InvalidRequest)
+	refused(f, engine.UpdateDynamicGroup{Name: "G", QueryVersion: "2018-01-01"}, protocol.InvalidRequest)
+	want(f, "version", do(f, engine.UpdateDynamicGroup{Name: "G", IndexName: engine.IndexName, QueryVersion: engine.QueryVersion}).Version, int64(2))
 }
 
 // TestGroupAttributes: they follow the merge rules of things.
@@ -88,19 +88,19 @@ func TestGroupAttributes(t *testing.T) {
 		}
 		return m
 	}
-	create := engine.CreateGroup{Name: "G", Query: "attributes.a:1", Attributes: map[string]string{"a": "", "b": "1"}}
+	create := engine.CreateDynamicGroup{Name: "G", Query: "attributes.a:1", Attributes: map[string]string{"a": "", "b": "1"}}
 	g := do(f, create)
 	want(f, "attributes", g.Attributes, map[string]string{"b": "1"})
 	create.Attributes = map[string]string{"b": "1"}
 	want(f, "same group", do(f, create).ID, g.ID)
 
-	refused(f, engine.CreateGroup{Name: "H", Query: "attributes.a:1", Attributes: many(51)}, protocol.InvalidRequest)
-	refused(f, engine.UpdateGroup{Name: "G", Description: new("lost"), Attributes: many(50), MergeAttributes: true}, protocol.InvalidRequest)
-	g = do(f, engine.UpdateGroup{Name: "G", Attributes: map[string]string{"b": "", "c": "2"}, MergeAttributes: true})
+	refused(f, engine.CreateDynamicGroup{Name: "H", Query: "attributes.a:1", Attributes: many(51)}, protocol.InvalidRequest)
+	refused(f, engine.UpdateDynamicGroup{Name: "G", Description: new("lost"), Attributes: many(50), MergeAttributes: true}, protocol.InvalidRequest)
+	g = do(f, engine.UpdateDynamicGroup{Name: "G", Attributes: map[string]string{"b": "", "c": "2"}, MergeAttributes: true})
 	want(f, "merged", g.Attributes, map[string]string{"c": "2"})
 	want(f, "version and description", []any{g.Version, g.Description}, []any{int64(2), ""})
-	want(f, "replaced", len(do(f, engine.UpdateGroup{Name: "G", Attributes: many(50)}).Attributes), 50)
-	want(f, "emptied", len(do(f, engine.UpdateGroup{Name: "G", Attributes: map[string]string{}}).Attributes), 0)
+	want(f, "replaced", len(do(f, engine.UpdateDynamicGroup{Name: "G", Attributes: many(50)}).Attributes), 50)
+	want(f, "emptied", len(do(f, engine.UpdateDynamicGroup{Name: "G", Attributes: map[string]string{}}).Attributes), 0)
 }
 
 // TestCreateJobAgain: the request is the same whatever region its ARNs name
@@ -114,7 +114,7 @@ func TestCreateJobAgain(t *testing.T) {
 		"arn:aws:iot:ap-south-1:123456789012:thinggroup/G", "arn:aws:iot:eu-west-3:123456789012:thing/a",
 	}}
 	want(f, "targets from elsewhere", do(f, elsewhere).Targets, []string{groupARN("G"), thingARN("a")})
-	do(f, engine.DeleteGroup{Name: "G"})
+	do(f, engine.DeleteDynamicGroup{Name: "G"})
 	want(f, "creation", do(f, elsewhere).CreatedAt, first.CreatedAt)
 	elsewhere.Description = "another"
 	refused(f, elsewhere, protocol.AlreadyExists)

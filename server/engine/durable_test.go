@@ -246,10 +246,10 @@ func (h *history) step() {
 	case 7:
 		try(engine.Do(ctx, h.engine, engine.UpdateThing{Name: n, Update: registry.Update{Attributes: map[string]string{"softwareVersion": version}}}))
 	case 8:
-		try(engine.Do(ctx, h.engine, engine.CreateGroup{Name: h.groupName(h.rng.IntN(3)), Query: seedQuery}))
+		try(engine.Do(ctx, h.engine, engine.CreateDynamicGroup{Name: h.groupName(h.rng.IntN(3)), Query: seedQuery}))
 	case 9:
 		q := "attributes.softwareVersion:" + version + " OR NOT connectivity.connected:true"
-		try(engine.Do(ctx, h.engine, engine.UpdateGroup{Name: h.groupName(h.rng.IntN(3)), Query: &q}))
+		try(engine.Do(ctx, h.engine, engine.UpdateDynamicGroup{Name: h.groupName(h.rng.IntN(3)), Query: &q}))
 	case 10, 11:
 		selection := []job.Selection{job.Continuous, job.Snapshot}[h.rng.IntN(2)]
 		try(engine.Do(ctx, h.engine, engine.CreateJob{
@@ -272,7 +272,7 @@ func (h *history) step() {
 		case 1:
 			try(engine.Do(ctx, h.engine, engine.DeleteJob{ID: id, Force: true}))
 		case 2:
-			try(engine.Do(ctx, h.engine, engine.DeleteGroup{Name: h.groupName(h.rng.IntN(3))}))
+			try(engine.Do(ctx, h.engine, engine.DeleteDynamicGroup{Name: h.groupName(h.rng.IntN(3))}))
 		case 3:
 			try(engine.Do(ctx, h.engine, engine.CancelExecution{Thing: n, JobID: id, Force: true}))
 		}
@@ -389,7 +389,7 @@ func TestCommittedStatuses(t *testing.T) {
 	f.thing("dev1", "5")
 	f.group("V5", seedQuery)
 	query := "attributes.softwareVersion:5"
-	do(f, engine.UpdateGroup{Name: "V5", Query: &query})
+	do(f, engine.UpdateDynamicGroup{Name: "V5", Query: &query})
 	f.active("V5")
 	cfg := index.Config{ThingIndexingMode: index.Registry}
 	do(f, engine.UpdateIndexing{Thing: &cfg})

@@ -30,10 +30,10 @@ func groupNotFound(g protocol.ThingGroupName) error {
 	return protocol.Errorf(protocol.NotFound, "thing group %q does not exist", g)
 }
 
-// CreateGroup makes a dynamic thing group (AWS IoT reference 4.1). It returns
+// CreateDynamicGroup makes a dynamic thing group (AWS IoT reference 4.1). It returns
 // while the group is BUILDING. Creating it again with the same definition
 // answers the existing one.
-type CreateGroup struct {
+type CreateDynamicGroup struct {
 	Name         protocol.ThingGroupName
 	Query        string
 	QueryVersion string // empty is [QueryVersion]
@@ -43,7 +43,7 @@ type CreateGroup struct {
 	Tags         registry.Tags
 }
 
-func (in CreateGroup) step(t *tx) (group.Group, error) {
+func (in CreateDynamicGroup) step(t *tx) (group.Group, error) {
 	if !in.Name.Valid() {
 		return group.Group{}, protocol.Errorf(protocol.InvalidRequest, "thing group name %q is not 1 to 128 of [a-zA-Z0-9:_-]", in.Name)
 	}
@@ -134,8 +134,8 @@ func (s *state) dynamic(name string) bool {
 	return false
 }
 
-// UpdateGroup changes a dynamic thing group; nil members stay as they are.
-type UpdateGroup struct {
+// UpdateDynamicGroup changes a dynamic thing group; nil members stay as they are.
+type UpdateDynamicGroup struct {
 	Name            protocol.ThingGroupName
 	Query           *string
 	QueryVersion    string
@@ -146,7 +146,7 @@ type UpdateGroup struct {
 	ExpectedVersion *int64
 }
 
-func (in UpdateGroup) step(t *tx) (group.Group, error) {
+func (in UpdateDynamicGroup) step(t *tx) (group.Group, error) {
 	g := t.groups[in.Name]
 	if g == nil {
 		return group.Group{}, groupNotFound(in.Name)
@@ -209,14 +209,14 @@ func mergeAttributes(g protocol.ThingGroupName, old, given map[string]string) (m
 	return next, nil
 }
 
-// DeleteGroup removes a dynamic thing group: every member leaves it, and the
+// DeleteDynamicGroup removes a dynamic thing group: every member leaves it, and the
 // jobs that target it go on without it. An absent group is deleted already.
-type DeleteGroup struct {
+type DeleteDynamicGroup struct {
 	Name            protocol.ThingGroupName
 	ExpectedVersion *int64
 }
 
-func (in DeleteGroup) step(t *tx) (struct{}, error) {
+func (in DeleteDynamicGroup) step(t *tx) (struct{}, error) {
 	g := t.groups[in.Name]
 	if g == nil {
 		return struct{}{}, nil

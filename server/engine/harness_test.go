@@ -165,7 +165,7 @@ func (f *fleet) disconnect(name protocol.ThingName, session uint64) {
 
 func (f *fleet) group(name protocol.ThingGroupName, query string) {
 	f.Helper()
-	do(f, engine.CreateGroup{Name: name, Query: query})
+	do(f, engine.CreateDynamicGroup{Name: name, Query: query})
 	f.active(name)
 }
 

@@ -216,7 +216,7 @@ func TestHeldWhileBuilding(t *testing.T) {
 	for n := range 1000 {
 		f.thing(protocol.ThingName(fmt.Sprintf("dev%04d", n)), map[bool]string{true: "5", false: "6"}[n%2 == 0])
 	}
-	do(f, engine.CreateGroup{Name: "G", Query: "attributes.softwareVersion:5"})
+	do(f, engine.CreateDynamicGroup{Name: "G", Query: "attributes.softwareVersion:5"})
 	f.job("c", job.Continuous, groupARN("G"))
 	f.job("s", job.Snapshot, groupARN("G"))
 	f.active("G")
@@ -224,7 +224,7 @@ func TestHeldWhileBuilding(t *testing.T) {
 	want(t, "snapshot", len(f.queuedAt("s")), 500)
 	f.wire.take()
 	query := "attributes.softwareVersion:(5 OR 6)"
-	do(f, engine.UpdateGroup{Name: "G", Query: &query})
+	do(f, engine.UpdateDynamicGroup{Name: "G", Query: &query})
 	f.active("G")
 	want(t, "membership events of the rebuild", len(topics(f.wire.take(), "$aws/events/thingGroupMembership/")), 500)
 	want(t, "continuous after the new query", len(f.queuedAt("c")), 1000)

@@ -89,7 +89,7 @@ func TestSeedFlow(t *testing.T) {
 	want(t, "joiner of a canceled job", f.executions("pump-19", "fw-6"), []string{})
 
 	query := "connectivity.connected:true AND attributes.softwareVersion:6"
-	do(f, engine.UpdateGroup{Name: "V5", Query: &query})
+	do(f, engine.UpdateDynamicGroup{Name: "V5", Query: &query})
 	f.active("V5")
 	want(t, "members of the new query", f.members("V5"), []protocol.ThingName{"pump-17"})
 }

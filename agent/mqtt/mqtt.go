@@ -9,10 +9,12 @@ package mqtt
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,10 +28,15 @@ import (
 type Config struct {
 	// ClientID is the thing's name. Required.
 	ClientID string
-	// Servers are addresses, host:port each; they are tried in turn, and the
-	// last good one first. Required.
+	// Servers are addresses, each host:port for TCP (mqtt:// may stand before
+	// it) or mqtts://host:port for TLS; they are tried in turn, and the last
+	// good one first. Required.
 	Servers []string
-	// Dial opens a connection to one of them. Default: TCP.
+	// TLS says whom to trust and what to show where TLS is spoken. The server
+	// has to be named as in its address unless ServerName is set. Default: the
+	// system's roots, no certificate.
+	TLS *tls.Config
+	// Dial opens a connection to host:port, below TLS. Default: TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// KeepAlive is how long a quiet connection goes without a ping. Default 60 s.
 	KeepAlive time.Duration
@@ -54,8 +61,8 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("an MQTT client needs a server address, host:port")
 	}
 	for _, server := range cfg.Servers {
-		if _, _, err := net.SplitHostPort(server); err != nil {
-			return nil, fmt.Errorf("server address %q is not host:port", server)
+		if _, _, err := split(server); err != nil {
+			return nil, err
 		}
 	}
 	if cfg.Dial == nil {
@@ -98,7 +105,7 @@ func (c *Client) Connect(ctx context.Context, filters []string, deliver func(top
 func (c *Client) open(ctx context.Context, server string, filters []string, deliver func(string, []byte)) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
-	raw, err := c.cfg.Dial(ctx, server)
+	raw, err := c.dial(ctx, server)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +120,43 @@ func (c *Client) open(ctx context.Context, server string, filters []string, deli
 		return nil, err
 	}
 	return s, nil
+}
+
+// split takes a server's address apart.
+func split(server string) (address string, secure bool, err error) {
+	address, secure = strings.CutPrefix(server, "mqtts://")
+	if !secure {
+		address = strings.TrimPrefix(server, "mqtt://")
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return "", false, fmt.Errorf("server address %q is not host:port or mqtts://host:port", server)
+	}
+	return address, secure, nil
+}
+
+// dial opens a connection to a server, with TLS if its address says so.
+func (c *Client) dial(ctx context.Context, server string) (net.Conn, error) {
+	address, secure, err := split(server)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.cfg.Dial(ctx, address)
+	if err != nil || !secure {
+		return raw, err
+	}
+	cfg := &tls.Config{}
+	if c.cfg.TLS != nil {
+		cfg = c.cfg.TLS.Clone()
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	conn := tls.Client(raw, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("cannot speak TLS: %w", err)
+	}
+	return conn, nil
 }
 
 // options are paho's settings: everything that it would do by itself is off.

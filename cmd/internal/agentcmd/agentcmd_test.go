@@ -63,6 +63,8 @@ func TestRunRefuses(t *testing.T) {
 		{"bad product name", []string{"run", "--product", "App=/a"}, `product "App" is not 1 to 64`, true},
 		{"product twice", []string{"run", "--product", "app=/a", "--product", "app=/b"}, `product "app" is given twice`, true},
 		{"command of no product", []string{"run", "--product", "app=/a", "--product", "tv=/b", "--restart", "x"}, `restart command "x" does not say which product it is for`, true},
+		{"half a certificate", append(append([]string{}, good...), t.TempDir(), "--cert", "x.pem"), "both --cert and --key", true},
+		{"no such authority", append(append([]string{}, good...), t.TempDir(), "--ca", "none.pem"), "cannot read the certificates to trust", false},
 		{"bad address", append(append([]string{}, good...), t.TempDir(), "--mqtt", "nowhere"), `server address "nowhere" is not host:port`, true},
 		{"bad url", append(append([]string{}, good...), t.TempDir(), "--http", "ftp://x"), `is not an http or https URL`, true},
 		{"bad log level", append(append([]string{}, good...), t.TempDir(), "--log-level", "loud"), `log level "loud"`, true},

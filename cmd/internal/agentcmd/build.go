@@ -1,6 +1,7 @@
 package agentcmd
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"github.com/muster-iot/muster/agent/journal"
 	"github.com/muster-iot/muster/agent/mqtt"
 	"github.com/muster-iot/muster/agent/verify"
+	"github.com/muster-iot/muster/cmd/internal/cli"
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/firmware/trust"
 	"github.com/muster-iot/muster/internal/durable"
@@ -47,11 +49,15 @@ func build(cfg Config, logger *slog.Logger) (_ *agent.Agent, closing func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	transport, err := mqtt.New(mqtt.Config{ClientID: string(cfg.Thing), Servers: cfg.MQTT})
+	secure, err := cli.ClientTLS(cfg.CA, cfg.Cert, cfg.Key, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	transport, err := mqtt.New(mqtt.Config{ClientID: string(cfg.Thing), Servers: cfg.MQTT, TLS: secure})
 	if err != nil {
 		return nil, nil, usage(err)
 	}
-	fetcher, err := newFetcher(cfg, logger)
+	fetcher, err := newFetcher(cfg, secure, logger)
 	if err != nil {
 		return nil, nil, usage(err)
 	}
@@ -101,13 +107,13 @@ func installers(cfg Config, logger *slog.Logger) (map[string]agent.Installer, []
 	return byName, names, nil
 }
 
-func newFetcher(cfg Config, logger *slog.Logger) (*fetch.Fetcher, error) {
+func newFetcher(cfg Config, secure *tls.Config, logger *slog.Logger) (*fetch.Fetcher, error) {
 	return fetch.New(fetch.Config{
 		BaseURL: strings.TrimSuffix(cfg.HTTP, "/") + "/tuf/",
 		Dir:     filepath.Join(cfg.State, "downloads"),
 		Client: &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second,
-			ResponseHeaderTimeout: 30 * time.Second, TLSHandshakeTimeout: 30 * time.Second,
+			ResponseHeaderTimeout: 30 * time.Second, TLSHandshakeTimeout: 30 * time.Second, TLSClientConfig: secure,
 		}},
 		Logger: logger,
 	})

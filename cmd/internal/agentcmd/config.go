@@ -27,8 +27,12 @@ const envPrefix = "MUSTER_AGENT"
 // Config is the agent's configuration. Flags win over the environment, the
 // environment over the file; names in the file are those of the flags.
 type Config struct {
-	// MQTT holds server addresses, host:port; they are tried in turn.
+	// MQTT holds server addresses, host:port or mqtts://host:port for TLS;
+	// they are tried in turn.
 	MQTT []string
+	// CA, Cert and Key are PEM files: whom the agent trusts over TLS (empty:
+	// the system's roots), and the certificate that it shows, if any.
+	CA, Cert, Key string
 	// HTTP is the server's base URL; the signed repository is below it in tuf/.
 	HTTP string
 	// Thing is the device's name.
@@ -57,7 +61,10 @@ type Product struct {
 // addFlags declares the flags; each is also a key of the file.
 func addFlags(flags *pflag.FlagSet) {
 	flags.String("config", "", "YAML file with any of these settings (default "+DefaultConfigFile+" if it exists)")
-	flags.StringArray("mqtt", nil, "server address, host:port; more than one are tried in turn")
+	flags.StringArray("mqtt", nil, "server address, host:port, or mqtts://host:port for TLS; more than one are tried in turn")
+	flags.String("ca", "", "PEM file of the authorities that a server is trusted by over TLS (default the system's)")
+	flags.String("cert", "", "PEM file of the certificate that this device shows over TLS")
+	flags.String("key", "", "PEM file of its key")
 	flags.String("http", "", "server base URL, http://host:port; updates come from tuf/ below it")
 	flags.String("thing", "", "name of this device (default: the host name)")
 	flags.String("state", "/var/lib/muster-agent", "folder of journal, trusted metadata and downloads")
@@ -84,7 +91,7 @@ func load(flags *pflag.FlagSet) (Config, error) {
 		return Config{}, err
 	}
 	cfg := Config{
-		MQTT: list(v.Get("mqtt"), ","), HTTP: v.GetString("http"), Thing: protocol.ThingName(v.GetString("thing")),
+		MQTT: list(v.Get("mqtt"), ","), CA: v.GetString("ca"), Cert: v.GetString("cert"), Key: v.GetString("key"), HTTP: v.GetString("http"), Thing: protocol.ThingName(v.GetString("thing")),
 		State: v.GetString("state"), Root: v.GetString("root"), HealthTimeout: v.GetDuration("health-timeout"),
 		Register: v.GetBool("register"), LogLevel: v.GetString("log-level"),
 	}

@@ -41,6 +41,8 @@ type conn struct {
 	readErr error    // why the last Read failed
 	session *session // from the CONNECT packet on
 
+	emptyWill bool // the CONNECT packet has a will without payload
+
 	closing chan struct{} // closed by the first Close
 	flushed chan struct{} // closed when the connection is closed for good
 

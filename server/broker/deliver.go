@@ -67,12 +67,16 @@ func (b *Broker) fanOut(pk packets.Packet) []*mailbox {
 	}
 	out := pk.Copy(false)
 	out.Payload = pk.Payload // shared: nobody changes it
-	if out.Properties.MessageExpiryInterval > 0 {
-		out.Expiry = out.Created + int64(out.Properties.MessageExpiryInterval)
+	if wish := int64(out.Properties.MessageExpiryInterval); wish > 0 {
+		out.Expiry = out.Created + min(wish, int64(b.limits.MessageExpiry/time.Second))
 	}
 	got := make([]*mailbox, 0, len(subscribers))
 	for id, sub := range subscribers {
-		if box := b.recipient(id, sub, pk); box != nil {
+		sub, ok := b.subscription(id, sub, pk)
+		if !ok {
+			continue
+		}
+		if box := b.mailboxOf(id); box != nil {
 			box.deliver(forSubscription(out, sub))
 			got = append(got, box)
 		}
@@ -80,32 +84,39 @@ func (b *Broker) fanOut(pk packets.Packet) []*mailbox {
 	return got
 }
 
-// recipient is the mailbox of a subscriber that the message is really for.
-func (b *Broker) recipient(id string, sub packets.Subscription, pk packets.Packet) *mailbox {
-	if sub.NoLocal && pk.Origin == id {
-		return nil
+// subscription is what a client's subscriptions that match a message come to:
+// the highest QoS and the identifiers of those that the message is really for.
+// found is what mochi makes of them; it is taken as it is when it stands for
+// a single one, for mochi matches a/# with a and lets one NoLocal speak for all.
+func (b *Broker) subscription(id string, found packets.Subscription, pk packets.Packet) (packets.Subscription, bool) {
+	cl, ok := b.mqtt.Clients.Get(id)
+	if !ok {
+		return found, false
 	}
-	if matchesParent(sub.Filter, pk.TopicName) && !b.matchesOther(id, pk.TopicName) {
-		return nil
+	meant := func(sub packets.Subscription) bool {
+		return matches(sub.Filter, pk.TopicName) && !(sub.NoLocal && pk.Origin == id)
 	}
+	if cl.State.Subscriptions.Len() == 1 {
+		return found, meant(found)
+	}
+	sum := packets.Subscription{Identifiers: map[string]int{}}
+	ok = false
+	for filter, sub := range cl.State.Subscriptions.GetAll() {
+		if !meant(sub) {
+			continue
+		}
+		ok = true
+		sum.Qos = max(sum.Qos, sub.Qos)
+		sum.RetainAsPublished = sum.RetainAsPublished || sub.RetainAsPublished
+		sum.Identifiers[filter] = sub.Identifier
+	}
+	return sum, ok
+}
+
+func (b *Broker) mailboxOf(id string) *mailbox {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.boxes[id]
-}
-
-// matchesOther looks for a subscription of the client that matches the topic
-// by AWS's rules.
-func (b *Broker) matchesOther(id, topic string) bool {
-	cl, ok := b.mqtt.Clients.Get(id)
-	if !ok {
-		return false
-	}
-	for filter := range cl.State.Subscriptions.GetAll() {
-		if matches(filter, topic) {
-			return true
-		}
-	}
-	return false
 }
 
 // forSubscription is the message as one subscription gets it.

@@ -236,7 +236,10 @@ func TestSubscriptionOptionsOfMQTT5(t *testing.T) {
 		p.MessageExpiryInterval == 0 || len(p.User) != 1 || !slices.Contains(p.SubscriptionIdentifier, 5) {
 		t.Errorf("properties %+v", p)
 	}
-	w.publish("own", "x", 0, 0)
+	w.publish("own", "x", 0, 0) // "#" gives what NoLocal keeps back from "own"
+	if ids := w.wantPublish("own", "x").Properties.SubscriptionIdentifier; !slices.Equal(ids, []int{5}) {
+		t.Errorf("subscription identifiers %v", ids)
+	}
 	w.wantNothing()
 }
 

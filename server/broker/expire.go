@@ -124,9 +124,11 @@ func (b *Broker) expire(id string, now time.Time) {
 		b.mu.Unlock()
 		return
 	}
+	box := b.boxes[id]
 	delete(b.offline, id)
 	delete(b.boxes, id)
 	b.mu.Unlock()
+	box.discard()
 	if cl, ok := b.mqtt.Clients.Get(id); ok {
 		b.forget(cl)
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -35,6 +36,9 @@ func connOf(cl *mqtt.Client) *conn { return cl.Net.Conn.(*conn) }
 // closes the connection on an error but leaves the CONNACK to us.
 func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	cl.Properties.Will = mqtt.Will{} // we send it
+	if connOf(cl).emptyWill {
+		pk.Connect.WillPayload = nil
+	}
 	cl.State.Keepalive = h.b.limits.keepAlive(pk.Connect.Keepalive)
 	cl.State.ServerKeepalive = pk.ProtocolVersion == 5
 	err := h.b.open(cl, connOf(cl), pk)
@@ -68,13 +72,22 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 }
 
 // OnPacketEncode adds to CONNACK what mochi leaves out, and corrects the code
-// of a CONNECT packet that mochi refused by itself.
+// of a CONNECT packet that mochi refused by itself. MQTT 5 clients are told by
+// SUBACK why each filter was refused.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Suback && cl.Properties.ProtocolVersion == 5 {
+		for i, code := range connOf(cl).session.refused {
+			if code != packets.CodeSuccess {
+				pk.ReasonCodes[i] = code.Code
+			}
+		}
+	}
 	if pk.FixedHeader.Type != packets.Connack {
 		return pk
 	}
 	if pk.ReasonCode == packets.CodeSuccess.Code {
 		pk.Properties.MaximumPacketSize = uint32(h.b.limits.PacketBytes)
+		pk.Properties.TopicAliasMaximum = uint16(h.b.limits.TopicAliases)
 		pk.Properties.RetainAvailable, pk.Properties.RetainAvailableFlag = 0, true
 		pk.Properties.SharedSubAvailable, pk.Properties.SharedSubAvailableFlag = 0, true
 	}
@@ -102,9 +115,12 @@ func knownCode(code, version byte) byte {
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	s := connOf(cl).session
 	if s == nil {
+		connOf(cl).admitEmpty(&pk)
 		return pk, nil
 	}
 	switch pk.FixedHeader.Type {
+	case packets.Auth: // no method was agreed on
+		return pk, s.reject(ClientError, packets.ErrProtocolViolation)
 	case packets.Disconnect:
 		if pk.ProtocolVersion == 5 && pk.FixedHeader.Remaining == 1 {
 			pk.ReasonCode = s.conn.last // mochi skips a code without properties
@@ -112,26 +128,71 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	case packets.Puback:
 		s.box.acked(pk.PacketID)
 	case packets.Publish:
-		if r := s.refusePublish(pk); r != "" {
-			s.drop(r)
-			return pk, packets.ErrRejectPacket
+		if r, code := s.refusePublish(&pk); r != "" {
+			return pk, s.reject(r, code)
 		}
 		s.throttle(len(pk.Payload))
 	}
 	return pk, nil
 }
 
+// admitEmpty makes mochi accept a CONNECT packet with an empty will message or
+// password, which MQTT allows.
+func (c *conn) admitEmpty(pk *packets.Packet) {
+	if pk.Connect.PasswordFlag && len(pk.Connect.Password) == 0 {
+		pk.Connect.PasswordFlag = false
+	}
+	if pk.Connect.WillFlag && len(pk.Connect.WillPayload) == 0 {
+		c.emptyWill = true
+		pk.Connect.WillPayload = []byte{0} // OnConnect takes it out
+	}
+}
+
+// reject ends the session for a packet; code is what an MQTT 5 client is told.
+func (s *session) reject(r Reason, code packets.Code) error {
+	s.dropWith(r, code)
+	return packets.ErrRejectPacket
+}
+
 // refusePublish is the reason to end the session for a publish, or "". It
-// comes before mochi and its topic tree see the topic.
-func (s *session) refusePublish(pk packets.Packet) Reason {
+// comes before mochi and its topic tree see the topic. A topic alias is
+// resolved.
+func (s *session) refusePublish(pk *packets.Packet) (Reason, packets.Code) {
 	l := s.b.limits
 	switch {
-	case pk.FixedHeader.Qos > 1, len(pk.Payload) > l.PayloadBytes, !l.validTopic(pk.TopicName):
-		return ClientError
+	case !s.resolveAlias(pk):
+		return ClientError, packets.ErrTopicAliasInvalid
+	case pk.FixedHeader.Qos > 1:
+		return ClientError, packets.ErrQosNotSupported
+	case len(pk.Payload) > l.PayloadBytes:
+		return ClientError, packets.ErrPacketTooLarge
+	case !l.validTopic(pk.TopicName):
+		return ClientError, packets.ErrTopicNameInvalid
 	case serverTopic(pk.TopicName), !s.b.auth.CanPublish(s.client, pk.TopicName):
-		return ForbiddenAccess
+		return ForbiddenAccess, packets.ErrNotAuthorized
 	}
-	return ""
+	return "", packets.CodeSuccess
+}
+
+// resolveAlias replaces a topic alias of MQTT 5 by its topic, and reports
+// whether the alias is one.
+func (s *session) resolveAlias(pk *packets.Packet) bool {
+	alias := pk.Properties.TopicAlias
+	if !pk.Properties.TopicAliasFlag {
+		return true
+	}
+	if alias == 0 || int(alias) > s.b.limits.TopicAliases {
+		return false
+	}
+	if pk.TopicName != "" {
+		if s.aliases == nil {
+			s.aliases = map[uint16]string{}
+		}
+		s.aliases[alias] = strings.Clone(pk.TopicName) // which is a part of the whole packet
+	}
+	pk.TopicName = s.aliases[alias]
+	pk.Properties.TopicAlias, pk.Properties.TopicAliasFlag = 0, false
+	return pk.TopicName != ""
 }
 
 // throttle delays a client that publishes faster than it may.
@@ -171,34 +232,49 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, packets.CodeSuccessIgnore
 }
 
-// OnSubscribe lowers QoS 2 to 1 and starts counting filters.
+// OnSubscribe lowers QoS 2 to 1 and decides about each filter before it enters
+// the topic tree. mochi does not see the ones that are refused, for its checks
+// take quadratic time: it gets an empty filter, which it refuses.
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	connOf(cl).session.filters = 0
+	s := connOf(cl).session
+	s.refused = make([]packets.Code, len(pk.Filters))
+	added := map[string]bool{} // subscriptions that are new with this packet
 	for i := range pk.Filters {
-		pk.Filters[i].Qos = min(pk.Filters[i].Qos, 1)
+		sub := &pk.Filters[i]
+		sub.Qos = min(sub.Qos, 1)
+		sub.Filter = strings.Clone(sub.Filter) // which is a part of the whole packet
+		if _, again := s.cl.State.Subscriptions.Get(sub.Filter); !again {
+			added[sub.Filter] = true
+		}
+		if s.refused[i] = s.refuseFilter(i, sub.Filter, len(added)); s.refused[i] != packets.CodeSuccess {
+			delete(added, sub.Filter)
+			sub.Filter = ""
+		}
 	}
 	return pk
 }
 
-// OnACLCheck answers, for each filter of a SUBSCRIBE packet and before it
-// enters the topic tree, whether it is granted. Publishes were checked by
-// OnPacketRead.
-func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
-	if write {
-		return true
+// refuseFilter is why the i-th filter of a SUBSCRIBE packet is not granted, or
+// CodeSuccess. added counts the packet's new subscriptions so far, with it.
+func (s *session) refuseFilter(i int, filter string, added int) packets.Code {
+	l := s.b.limits
+	if i >= l.SubscribeFilters {
+		return packets.ErrQuotaExceeded
 	}
-	s := connOf(cl).session
-	l := h.b.limits
-	s.filters++
-	if s.filters > l.SubscribeFilters || !l.validFilter(filter) {
-		return false
+	if code := l.refuseFilter(filter); code != packets.CodeSuccess {
+		return code
 	}
-	subscribed := s.cl.State.Subscriptions
-	if _, again := subscribed.Get(filter); !again && subscribed.Len() >= l.Subscriptions {
-		return false
+	switch {
+	case s.cl.State.Subscriptions.Len()+added > l.Subscriptions:
+		return packets.ErrQuotaExceeded
+	case !s.b.auth.CanSubscribe(s.client, filter):
+		return packets.ErrNotAuthorized
 	}
-	return h.b.auth.CanSubscribe(s.client, filter)
+	return packets.CodeSuccess
 }
+
+// OnACLCheck permits what OnPacketRead and OnSubscribe let through.
+func (h *hook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
 
 // OnPacketProcessed notes how a client says goodbye. Only one that says that
 // all is well takes its will along.

@@ -23,6 +23,7 @@ type Limits struct {
 	SubscribeFilters int           // 8 in a SUBSCRIBE packet (AWS)
 	Subscriptions    int           // 50 of one connection (AWS)
 	Inflight         int           // 100 unacknowledged QoS 1 messages each way (AWS)
+	TopicAliases     int           // 8 of a connection, from the client only (AWS)
 
 	// MinKeepAlive and MaxKeepAlive clamp what clients ask for: 30 s and
 	// 1200 s; 0 means the maximum (AWS). MQTT 5 clients are told the clamped
@@ -33,6 +34,10 @@ type Limits struct {
 	// kept: 1 h (AWS). A shorter wish of an MQTT 5 client is granted.
 	SessionExpiry time.Duration
 
+	// MessageExpiry bounds the expiry that an MQTT 5 publisher may set: 7 days
+	// (AWS). A message without one does not expire while its session lives.
+	MessageExpiry time.Duration
+
 	// PublishRate and PublishBytesRate are publishes and payload bytes per
 	// second of a connection: 100 and 512 KiB (AWS); negative is no limit. A
 	// faster client is read more slowly; nothing is dropped.
@@ -41,8 +46,9 @@ type Limits struct {
 	// QueueBytes bounds what waits to be sent on one connection: 8 MiB.
 	// A client that lets more pile up is disconnected.
 	QueueBytes int
-	// TotalQueueBytes bounds the sum over all connections: 256 MiB. Above it
-	// every connection is held to 64 KiB.
+	// TotalQueueBytes bounds the sum over all connections, of what waits to be
+	// sent and of QoS 1 messages that wait to be acknowledged: 256 MiB. Above
+	// it every connection is held to 64 KiB.
 	TotalQueueBytes int
 	// WriteTimeout is how long one write to a connection may stall: 30 s.
 	WriteTimeout time.Duration
@@ -62,9 +68,11 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.SubscribeFilters, 8)
 	orDefault(&l.Subscriptions, 50)
 	orDefault(&l.Inflight, 100)
+	orDefault(&l.TopicAliases, 8)
 	orDefault(&l.MinKeepAlive, 30*time.Second)
 	orDefault(&l.MaxKeepAlive, 1200*time.Second)
 	orDefault(&l.SessionExpiry, time.Hour)
+	orDefault(&l.MessageExpiry, 7*24*time.Hour)
 	orDefault(&l.PublishRate, 100)
 	orDefault(&l.PublishBytesRate, 512<<10)
 	orDefault(&l.QueueBytes, 8<<20)
@@ -92,6 +100,10 @@ func (l Limits) check() error {
 		return errors.New("limits of the keep-alive must be 1 s to 43000 s, the smaller one first")
 	case l.SessionExpiry < 0 || l.SessionExpiry > math.MaxUint32*time.Second:
 		return errors.New("limit SessionExpiry must be at most 136 years")
+	case l.MessageExpiry < time.Second || l.MessageExpiry > math.MaxUint32*time.Second:
+		return errors.New("limit MessageExpiry must be 1 s to 136 years")
+	case l.TopicAliases < 0 || l.TopicAliases > math.MaxUint16:
+		return errors.New("limit TopicAliases must be at most 65535")
 	case l.PacketBytes < 0 || l.PacketBytes > math.MaxInt32:
 		return errors.New("limit PacketBytes must be below 2 GiB")
 	}
@@ -116,7 +128,8 @@ func (l Limits) mochiOptions() *mqtt.Options {
 	caps.MaximumSessionExpiryInterval = uint32(l.SessionExpiry / time.Second)
 	caps.ReceiveMaximum = uint16(l.Inflight)
 	caps.MaximumInflight = uint16(l.Inflight)
-	caps.TopicAliasMaximum = 0
+	caps.MaximumMessageExpiryInterval = 0 // else every message gets it
+	caps.TopicAliasMaximum = 0            // the guard resolves them
 	caps.SharedSubAvailable = 0
 	caps.MaximumQos = 1
 	caps.Compatibilities.NoInheritedPropertiesOnAck = true

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -18,11 +19,14 @@ import (
 // mochi's own list of messages in flight is not used: it mixes the packet ids
 // of both directions and so refuses subscriptions, and it can deadlock.
 type mailbox struct {
-	window   int    // messages that may be unacknowledged
-	limit    int    // bytes that may be held
-	overflow func() // ends the connection; called with mu held
+	window     int    // messages that may be unacknowledged
+	limit      int    // bytes that may be held
+	totalLimit int64  // of all connections; above it only crowdedQueue may be held
+	overflow   func() // ends the connection; called with mu held
+	total      *atomic.Int64
 
 	mu      sync.Mutex
+	gone    bool                       // nobody will read it
 	write   func(packets.Packet) error // nil while there is no connection
 	offline bool                       // has had a connection and has none
 	lastID  uint16
@@ -31,27 +35,63 @@ type mailbox struct {
 	bytes   int // of unacked and waiting
 }
 
-// messageOverhead is what a held message costs beside topic and payload.
-const messageOverhead = 512
+const (
+	messageOverhead  = 512 // what a held message costs beside its bytes
+	propertyOverhead = 32  // what a user property costs beside its bytes
+)
 
-func newMailbox(window, limit int, overflow func()) *mailbox {
-	return &mailbox{window: window, limit: limit, overflow: overflow}
+func (b *Broker) newMailbox(window int, overflow func()) *mailbox {
+	return &mailbox{
+		window:     window,
+		limit:      b.limits.QueueBytes,
+		totalLimit: int64(b.limits.TotalQueueBytes),
+		overflow:   overflow,
+		total:      &b.queued,
+	}
 }
 
-func size(pk packets.Packet) int { return len(pk.TopicName) + len(pk.Payload) + messageOverhead }
+func size(pk packets.Packet) int {
+	p := pk.Properties
+	n := len(pk.TopicName) + len(pk.Payload) + messageOverhead +
+		len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	for _, user := range p.User {
+		n += len(user.Key) + len(user.Val) + propertyOverhead
+	}
+	return n
+}
+
+// full reports whether the mailbox cannot hold pk, too.
+func (m *mailbox) full(pk packets.Packet) bool {
+	held := m.bytes + size(pk)
+	return held > m.limit || held > crowdedQueue && m.total.Load() > m.totalLimit
+}
+
+func (m *mailbox) count(n int) {
+	m.bytes += n
+	m.total.Add(int64(n))
+}
+
+// discard empties the mailbox for good.
+func (m *mailbox) discard() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone, m.unacked, m.waiting = true, nil, nil
+	m.count(-m.bytes)
+}
 
 // deliver sends a message, or holds it until it can be sent.
 func (m *mailbox) deliver(pk packets.Packet) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case m.gone:
 	case m.offline:
-		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(m.waiting) < m.window && m.bytes+size(pk) <= m.limit {
+		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(m.waiting) < m.window && !m.full(pk) {
 			m.hold(pk)
 		}
 	case m.write != nil && pk.FixedHeader.Qos == 0:
 		_ = m.write(pk) // a failed write ends the connection by itself
-	case m.bytes+size(pk) > m.limit:
+	case m.full(pk):
 		m.overflow()
 	default:
 		m.hold(pk)
@@ -61,7 +101,7 @@ func (m *mailbox) deliver(pk packets.Packet) {
 
 func (m *mailbox) hold(pk packets.Packet) {
 	m.waiting = append(m.waiting, pk)
-	m.bytes += size(pk)
+	m.count(size(pk))
 }
 
 // pump sends waiting messages while the window has room.
@@ -76,14 +116,14 @@ func (m *mailbox) pump() {
 		if m.waiting = m.waiting[1:]; len(m.waiting) == 0 {
 			m.waiting = nil
 		}
-		m.bytes -= size(pk)
+		m.count(-size(pk))
 		if expired(pk, time.Now()) {
 			continue
 		}
 		if qos1 {
 			pk.PacketID = m.nextID()
 			m.unacked = append(m.unacked, pk)
-			m.bytes += size(pk)
+			m.count(size(pk))
 		}
 		if err := m.write(pk); errors.Is(err, packets.ErrPacketTooLarge) && qos1 {
 			m.remove(len(m.unacked) - 1) // for this client: it will never take it
@@ -117,7 +157,7 @@ func (m *mailbox) find(id uint16) int {
 }
 
 func (m *mailbox) remove(i int) {
-	m.bytes -= size(m.unacked[i])
+	m.count(-size(m.unacked[i]))
 	m.unacked = append(m.unacked[:i], m.unacked[i+1:]...)
 	if len(m.unacked) == 0 {
 		m.unacked = nil
@@ -139,7 +179,7 @@ func (m *mailbox) acked(id uint16) {
 func (m *mailbox) inherit(old *mailbox) {
 	old.mu.Lock()
 	lastID, unacked, waiting, bytes := old.lastID, old.unacked, old.waiting, old.bytes
-	old.unacked, old.waiting, old.bytes = nil, nil, 0
+	old.gone, old.unacked, old.waiting, old.bytes = true, nil, nil, 0
 	old.mu.Unlock()
 
 	m.mu.Lock()
@@ -147,7 +187,7 @@ func (m *mailbox) inherit(old *mailbox) {
 	m.lastID = lastID
 	m.unacked = unacked
 	m.waiting = append(waiting, m.waiting...)
-	m.bytes += bytes
+	m.bytes += bytes // which the total holds already
 }
 
 // attach connects the mailbox: unacknowledged messages are sent again, then
@@ -173,7 +213,7 @@ func (m *mailbox) detach() {
 		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(kept) < m.window {
 			kept = append(kept, pk)
 		} else {
-			m.bytes -= size(pk)
+			m.count(-size(pk))
 		}
 	}
 	clear(m.waiting[len(kept):])

@@ -27,7 +27,8 @@ type session struct {
 	release     func()
 	will        *will
 
-	filters       int // of the SUBSCRIBE packet at hand
+	refused       []packets.Code    // by filter of the SUBSCRIBE packet at hand
+	aliases       map[uint16]string // topics by alias
 	publishes     bucket
 	publishedSize bucket
 
@@ -54,7 +55,7 @@ func (b *Broker) open(cl *mqtt.Client, c *conn, pk packets.Packet) error {
 	if s.will, code = b.newWill(s.client, pk); code != packets.CodeSuccess {
 		return code
 	}
-	s.box = newMailbox(window(b.limits.Inflight, pk.Properties.ReceiveMaximum), b.limits.QueueBytes,
+	s.box = b.newMailbox(window(b.limits.Inflight, pk.Properties.ReceiveMaximum),
 		func() { c.fail(ServerInitiatedDisconnect) })
 
 	release, err := b.claim(c, cl.ID)
@@ -79,8 +80,11 @@ func (b *Broker) open(cl *mqtt.Client, c *conn, pk packets.Packet) error {
 // refusal is why a CONNECT packet that mochi finds valid is not acceptable.
 func (b *Broker) refusal(pk packets.Packet) packets.Code {
 	id := pk.Connect.ClientIdentifier
-	if len(id) > b.limits.ClientIDBytes || strings.HasPrefix(id, "$") {
+	switch {
+	case len(id) > b.limits.ClientIDBytes, strings.HasPrefix(id, "$"):
 		return packets.ErrClientIdentifierNotValid
+	case pk.Properties.AuthenticationMethod != "":
+		return packets.ErrBadAuthenticationMethod
 	}
 	return packets.CodeSuccess
 }
@@ -180,8 +184,11 @@ func (b *Broker) establish(s *session, clean bool) {
 	b.boxes[id] = s.box
 	s.established = true
 	b.mu.Unlock()
-	if persistent && !clean {
+	switch {
+	case persistent && !clean:
 		s.box.inherit(waiting)
+	case persistent:
+		waiting.discard()
 	}
 	if died && clean { // the session it belonged to ends now
 		b.fanOut(dead.packet)
@@ -209,13 +216,16 @@ func (s *session) dropForbiddenSubscriptions() {
 
 // drop ends the session for reason r, telling an MQTT 5 client why. It may be
 // called from any goroutine and does not wait.
-func (s *session) drop(r Reason) {
+func (s *session) drop(r Reason) { s.dropWith(r, disconnectCode(r)) }
+
+// dropWith is drop with a code of its own.
+func (s *session) dropWith(r Reason, code packets.Code) {
 	s.conn.end(r)
 	if s.client.Version == 5 && s.acknowledged.Load() {
-		_ = s.b.mqtt.DisconnectClient(s.cl, disconnectCode(r)) // closes; the code comes back as an error
+		_ = s.b.mqtt.DisconnectClient(s.cl, code) // closes; the code comes back as an error
 		return
 	}
-	s.cl.Stop(disconnectCode(r))
+	s.cl.Stop(code)
 }
 
 // disconnectCode is what a DISCONNECT packet to an MQTT 5 client says.
@@ -311,15 +321,19 @@ func (b *Broker) forget(cl *mqtt.Client) {
 func (b *Broker) unregister(s *session, keep bool) {
 	id := s.client.ID
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	delete(b.sessions, s.client.Session)
-	if b.current[id] != s {
-		return
+	current := b.current[id] == s
+	if current {
+		delete(b.current, id)
 	}
-	delete(b.current, id)
-	if keep {
+	switch {
+	case current && keep:
 		b.offline[id] = time.Now().Add(b.expiry(s))
-	} else {
+	case current:
 		delete(b.boxes, id)
+	}
+	b.mu.Unlock()
+	if !current || !keep {
+		s.box.discard()
 	}
 }

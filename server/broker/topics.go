@@ -1,21 +1,34 @@
 package broker
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
 
 // validTopic reports whether a device may name topic in a publish at all.
 func (l Limits) validTopic(topic string) bool {
 	return topic != "" && !strings.ContainsAny(topic, "+#") && l.fits(topic)
 }
 
-// validFilter reports whether a device may subscribe to filter at all: well
-// formed, within the limits, not shared, and no $ tree but $aws.
-func (l Limits) validFilter(filter string) bool {
-	if filter == "" || !l.fits(filter) {
-		return false
+// refuseFilter is why no device may subscribe to filter, or CodeSuccess: it is
+// badly formed, above the limits, shared, or in a $ tree other than $aws.
+func (l Limits) refuseFilter(filter string) packets.Code {
+	switch {
+	case filter == "", !l.fits(filter), !wellFormed(filter):
+		return packets.ErrTopicFilterInvalid
+	case len(filter) >= len(sharePrefix) && strings.EqualFold(filter[:len(sharePrefix)], sharePrefix):
+		return packets.ErrSharedSubscriptionsNotSupported
+	case filter[0] == '$' && !strings.HasPrefix(filter, "$aws/"):
+		return packets.ErrNotAuthorized
 	}
-	if filter[0] == '$' && !strings.HasPrefix(filter, "$aws/") {
-		return false
-	}
+	return packets.CodeSuccess
+}
+
+const sharePrefix = "$share/"
+
+// wellFormed reports whether wildcards stand where they may.
+func wellFormed(filter string) bool {
 	levels := strings.Split(filter, "/")
 	for i, level := range levels {
 		if level == "+" || level == "#" && i == len(levels)-1 {
@@ -53,13 +66,8 @@ func serverTopic(topic string) bool {
 		strings.HasSuffix(topic, "/accepted") || strings.HasSuffix(topic, "/rejected")
 }
 
-// matchesParent reports whether filter, which mochi found to match topic, is
-// of the form a/# for the topic a: on AWS it matches only what is below a.
-func matchesParent(filter, topic string) bool {
-	return strings.HasSuffix(filter, "/#") && strings.Count(filter, "/") == strings.Count(topic, "/")+1
-}
-
-// matches reports whether filter matches topic by AWS's rules.
+// matches reports whether filter matches topic by AWS's rules: unlike elsewhere
+// a/# does not match a.
 func matches(filter, topic string) bool {
 	if topic[0] == '$' && filter[0] != '$' {
 		return false

@@ -19,6 +19,7 @@ const (
 	KindJob           = "job"
 	KindIndex         = "index"
 	KindPolicy        = "policy"
+	KindCertificate   = "cert"
 	KindCACertificate = "cacert"
 )
 

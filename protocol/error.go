@@ -29,6 +29,15 @@ const (
 	Throttling             Code = "Throttling"
 	Unavailable            Code = "ServiceUnavailable"
 	Internal               Code = "InternalFailure"
+
+	// Those of certificates and policies.
+	CertificateState           Code = "CertificateState"
+	CertificateConflict        Code = "CertificateConflict"
+	CertificateValidation      Code = "CertificateValidation"
+	RegistrationCodeValidation Code = "RegistrationCodeValidation"
+	DeleteConflict             Code = "DeleteConflict"
+	MalformedPolicy            Code = "MalformedPolicy"
+	VersionsLimitExceeded      Code = "VersionsLimitExceeded"
 )
 
 // Error is a failure that a user or a device may see. Message names the

@@ -118,7 +118,7 @@ func TestEveryNamedPackageIsBound(t *testing.T) {
 		{"domain packages know no engine, store or adapter", archtest.Domain(), module + "server/api/awsmodel"},
 		{"adapters never import each other", archtest.Adapters(), module + "server/store/pebble"},
 		{"adapters never import each other", []string{"server/store/pebble"}, module + "server/store/mem"},
-		{"adapters never import each other", []string{"server/api/sigv4", "server/web"}, module + "server/identity"},
+		{"adapters never import each other", []string{"server/api/sigv4", "server/web"}, module + "server/dispatch"},
 	}
 	for _, test := range tests {
 		rule := ruleNamed(t, test.rule)

@@ -13,7 +13,7 @@ import (
 func domain() []string {
 	return []string{
 		"server/query/...", "server/index/...", "server/group/...", "server/job/...", "server/registry/...",
-		"server/shadow/...", "server/presence/...", "server/policy/...", "server/rules/...",
+		"server/shadow/...", "server/presence/...", "server/identity/...", "server/rules/...",
 	}
 }
 
@@ -21,7 +21,7 @@ func domain() []string {
 // one family, its subpackages included. The members of server/store are added
 // from the tree.
 func adapters() []string {
-	return []string{"server/broker/...", "server/api/...", "server/web/...", "server/dispatch/...", "server/identity/..."}
+	return []string{"server/broker/...", "server/api/...", "server/web/...", "server/dispatch/..."}
 }
 
 // layer is one row of the import table. It speaks of code that is no test:

@@ -16,6 +16,9 @@ type ThingName string
 // ThingGroupName names a thing group, static or dynamic; same form as [ThingName].
 type ThingGroupName string
 
+// ThingTypeName names a thing type; same form as [ThingName].
+type ThingTypeName string
+
 // JobID names a job: 1 to 64 of [a-zA-Z0-9_-] (AWS IoT reference 6.2).
 type JobID string
 
@@ -29,6 +32,9 @@ func (n ThingName) Valid() bool { return nameForm.MatchString(string(n)) }
 
 // Valid reports whether the name has the form of a thing group name.
 func (n ThingGroupName) Valid() bool { return nameForm.MatchString(string(n)) }
+
+// Valid reports whether the name has the form of a thing type name.
+func (n ThingTypeName) Valid() bool { return nameForm.MatchString(string(n)) }
 
 // Valid reports whether the id has the form of a job id.
 func (id JobID) Valid() bool { return jobIDForm.MatchString(string(id)) }

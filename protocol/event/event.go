@@ -78,6 +78,33 @@ type ThingChange struct {
 	Attributes    map[string]string `json:"attributes"`
 }
 
+// TypeChange says that a thing type was created, updated or deleted; its
+// deprecation is an update.
+type TypeChange struct {
+	EventType            string   `json:"eventType"` // THING_TYPE_EVENT
+	EventID              string   `json:"eventId"`
+	Timestamp            int64    `json:"timestamp"` // milliseconds
+	Operation            string   `json:"operation"` // CREATED, UPDATED or DELETED
+	AccountID            string   `json:"accountId"`
+	ThingTypeID          string   `json:"thingTypeId"`
+	ThingTypeName        string   `json:"thingTypeName"`
+	IsDeprecated         bool     `json:"isDeprecated"`
+	DeprecationDate      *int64   `json:"deprecationDate"` // milliseconds
+	SearchableAttributes []string `json:"searchableAttributes"`
+	Description          string   `json:"description"`
+}
+
+// TypeAssociation says that a thing was given a thing type or lost it.
+type TypeAssociation struct {
+	EventType     string `json:"eventType"` // THING_TYPE_ASSOCIATION_EVENT
+	EventID       string `json:"eventId"`
+	Timestamp     int64  `json:"timestamp"` // milliseconds
+	Operation     string `json:"operation"` // ADDED or REMOVED
+	ThingID       string `json:"thingId"`
+	ThingName     string `json:"thingName"`
+	ThingTypeName string `json:"thingTypeName"`
+}
+
 // GroupChange says that a thing group was created, updated or deleted.
 type GroupChange struct {
 	EventType              string            `json:"eventType"` // THING_GROUP_EVENT

@@ -135,13 +135,18 @@ func Membership(group protocol.ThingGroupName, thing protocol.ThingName, operati
 	return "$aws/events/thingGroupMembership/thingGroup/" + string(group) + "/thing/" + string(thing) + "/" + operation
 }
 
+// TypeAssociation returns the topic of an event of a thing and its type; operation is added or removed.
+func TypeAssociation(thing protocol.ThingName, typeName protocol.ThingTypeName, operation string) string {
+	return "$aws/events/thingTypeAssociation/thing/" + string(thing) + "/thingType/" + string(typeName) + "/" + operation
+}
+
 // Presence returns the topic of a presence event; operation is connected or disconnected.
 func Presence(clientID, operation string) string {
 	return "$aws/events/presence/" + operation + "/" + clientID
 }
 
 // Event returns the topic of a registry or job event: family is thing,
-// thingGroup, job or jobExecution, name its subject.
+// thingGroup, thingType, job or jobExecution, name its subject.
 func Event(family, name, operation string) string {
 	return "$aws/events/" + family + "/" + name + "/" + operation
 }

@@ -16,7 +16,7 @@ func (o *operations) createThing(ctx context.Context, call restjson.Call, in *io
 		return nil, protocol.Errorf(protocol.NotFound, "billing group %q does not exist", *in.BillingGroupName)
 	}
 	th, err := engine.Do(ctx, o.engine, engine.CreateThing{
-		Name: protocol.ThingName(in.ThingName), TypeName: or(in.ThingTypeName, ""), Attributes: attributes(in.AttributePayload),
+		Name: protocol.ThingName(in.ThingName), TypeName: protocol.ThingTypeName(or(in.ThingTypeName, "")), Attributes: attributes(in.AttributePayload),
 	})
 	if err != nil {
 		return nil, err
@@ -59,13 +59,15 @@ func shown(attributes map[string]string) map[string]string {
 }
 
 func (o *operations) updateThing(ctx context.Context, _ restjson.Call, in *iot.UpdateThingRequest) (*iot.UpdateThingResponse, error) {
+	update := registry.Update{Attributes: attributes(in.AttributePayload), ExpectedVersion: in.ExpectedVersion}
 	switch remove := or(in.RemoveThingType, false); {
 	case in.ThingTypeName != nil && remove:
 		return nil, protocol.Errorf(protocol.InvalidRequest, "thing %q: removeThingType and thingTypeName exclude each other", in.ThingName)
 	case in.ThingTypeName != nil:
-		return nil, protocol.Errorf(protocol.NotFound, "thing type %q does not exist", *in.ThingTypeName)
+		update.TypeName = new(protocol.ThingTypeName(*in.ThingTypeName))
+	case remove:
+		update.TypeName = new(protocol.ThingTypeName(""))
 	}
-	update := registry.Update{Attributes: attributes(in.AttributePayload), ExpectedVersion: in.ExpectedVersion}
 	if in.AttributePayload != nil {
 		update.Merge = or(in.AttributePayload.Merge, false)
 	}
@@ -108,7 +110,7 @@ func (o *operations) listThings(ctx context.Context, call restjson.Call, in *iot
 
 // listed reports whether a thing satisfies every filter of a ListThings.
 func listed(th registry.Thing, in *iot.ListThingsRequest) bool {
-	if in.ThingTypeName != nil && th.TypeName != *in.ThingTypeName {
+	if in.ThingTypeName != nil && string(th.TypeName) != *in.ThingTypeName {
 		return false
 	}
 	if in.AttributeName == nil {

@@ -99,6 +99,8 @@ func (l *loader) row(r store.Row) error {
 		}
 		l.jobs[j.ID] = &j
 		l.jobOrder.insert(j.CreatedAt, j.ID)
+	case kindThingType:
+		return l.typeRow(r)
 	case kindTags:
 		return l.tagsRow(r)
 	case kindConfig:

@@ -12,7 +12,7 @@ import (
 // document builds what the index knows of a registered thing.
 func (s *state) document(e *entry) *index.Document {
 	src := index.Source{
-		ThingName: e.thing.Name, ThingID: e.thing.ID, ThingTypeName: e.thing.TypeName,
+		ThingName: e.thing.Name, ThingID: e.thing.ID, ThingTypeName: string(e.thing.TypeName),
 		Attributes:   e.thing.Attributes,
 		Shadows:      make(map[string]index.ShadowState, len(e.shadows)),
 		Connectivity: e.connectivity(),

@@ -75,7 +75,7 @@ func (t *tx) registerOnRequest(n protocol.ThingName) {
 	if t.name(n).thing != nil || !t.cfg.Rules.RegisterOnRequest {
 		return
 	}
-	if th, err := registry.New(n, t.cfg.NewID(), nil, t.cfg.Rules.ThingAttributes, t.now); err == nil {
+	if th, err := registry.New(n, t.cfg.NewID(), "", nil, t.attributeLimits(), t.now); err == nil {
 		t.register(th)
 	}
 }

@@ -24,6 +24,9 @@ type state struct {
 	names  map[protocol.ThingName]*entry
 	things order[protocol.ThingName]
 
+	types     map[protocol.ThingTypeName]*registry.ThingType
+	typeOrder order[protocol.ThingTypeName]
+
 	groups     map[protocol.ThingGroupName]*groupEntry
 	groupOrder order[protocol.ThingGroupName]
 	matcher    *group.Matcher
@@ -115,6 +118,7 @@ func newState(cfg *Config, boot string) *state {
 	s := &state{
 		cfg: cfg, boot: boot,
 		names:          map[protocol.ThingName]*entry{},
+		types:          map[protocol.ThingTypeName]*registry.ThingType{},
 		groups:         map[protocol.ThingGroupName]*groupEntry{},
 		matcher:        group.New(),
 		jobs:           map[protocol.JobID]*jobEntry{},

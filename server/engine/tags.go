@@ -50,7 +50,9 @@ func (s *state) exists(r resource) (there, taggable bool) {
 		return s.groups[protocol.ThingGroupName(r.name)] != nil, true
 	case protocol.KindJob:
 		return s.jobs[protocol.JobID(r.name)] != nil, true
-	case protocol.KindThingType, protocol.KindPolicy, protocol.KindCACertificate, "billinggroup", "jobtemplate":
+	case protocol.KindThingType:
+		return s.types[protocol.ThingTypeName(r.name)] != nil, true
+	case protocol.KindPolicy, protocol.KindCACertificate, "billinggroup", "jobtemplate":
 		return false, true
 	}
 	return false, false

@@ -16,7 +16,7 @@ import (
 // with the same configuration answers the existing one.
 type CreateThing struct {
 	Name       protocol.ThingName
-	TypeName   string
+	TypeName   protocol.ThingTypeName // empty is none
 	Attributes map[string]string
 }
 
@@ -29,10 +29,10 @@ func (in CreateThing) step(t *tx) (registry.Thing, error) {
 		err.ResourceID, err.ResourceARN = e.thing.ID, t.arn(protocol.KindThing, string(in.Name))
 		return registry.Thing{}, err
 	}
-	if in.TypeName != "" {
-		return registry.Thing{}, protocol.Errorf(protocol.NotFound, "thing type %q does not exist", in.TypeName)
+	if err := t.checkGive(in.TypeName); err != nil {
+		return registry.Thing{}, err
 	}
-	th, err := registry.New(in.Name, t.cfg.NewID(), in.Attributes, t.cfg.Rules.ThingAttributes, t.now)
+	th, err := registry.New(in.Name, t.cfg.NewID(), in.TypeName, in.Attributes, t.attributeLimits(), t.now)
 	if err != nil {
 		return registry.Thing{}, err
 	}
@@ -51,10 +51,11 @@ func (t *tx) register(th registry.Thing) {
 		t.putThing(th.Name, kindPresence, string(th.Name), e.presence)
 	}
 	t.thingEvent("CREATED", *e.thing)
+	t.typeAssociated(th, th.TypeName, "ADDED", "added")
 	t.reindex(th.Name)
 }
 
-// UpdateThing changes a thing's attributes.
+// UpdateThing changes a thing's attributes and type.
 type UpdateThing struct {
 	Name protocol.ThingName
 	registry.Update
@@ -65,13 +66,23 @@ func (in UpdateThing) step(t *tx) (registry.Thing, error) {
 	if err != nil {
 		return registry.Thing{}, err
 	}
-	next, err := e.thing.Update(in.Update, t.cfg.Rules.ThingAttributes)
+	if in.TypeName != nil && *in.TypeName != e.thing.TypeName {
+		if err := t.checkGive(*in.TypeName); err != nil {
+			return registry.Thing{}, err
+		}
+	}
+	old := *e.thing
+	next, err := old.Update(in.Update, t.attributeLimits())
 	if err != nil {
 		return registry.Thing{}, err
 	}
 	e.thing = &next
 	t.putThing(in.Name, kindThing, string(in.Name), next)
 	t.thingEvent("UPDATED", next)
+	if next.TypeName != old.TypeName {
+		t.typeAssociated(next, old.TypeName, "REMOVED", "removed")
+		t.typeAssociated(next, next.TypeName, "ADDED", "added")
+	}
 	t.reindex(in.Name)
 	return next, nil
 }
@@ -104,6 +115,7 @@ func (in DeleteThing) step(t *tx) (struct{}, error) {
 	t.reindexDeleted(th)
 	t.delThing(in.Name, kindThing, string(in.Name))
 	t.delThing(in.Name, kindPresence, string(in.Name))
+	t.typeAssociated(th, th.TypeName, "REMOVED", "removed")
 	t.thingEvent("DELETED", th)
 	t.tidy(in.Name)
 	return struct{}{}, nil
@@ -114,10 +126,14 @@ func (t *tx) thingEvent(operation string, th registry.Thing) {
 		return
 	}
 	word := map[string]string{"CREATED": "created", "UPDATED": "updated", "DELETED": "deleted"}[operation]
+	var typeName *string
+	if th.TypeName != "" {
+		typeName = new(string(th.TypeName))
+	}
 	t.publish(topic.Event("thing", string(th.Name), word), marshal(event.ThingChange{
 		EventType: "THING_EVENT", EventID: t.cfg.NewID(), Timestamp: t.now.UnixMilli(), Operation: operation,
 		AccountID: t.cfg.Account, ThingID: th.ID, ThingName: string(th.Name), VersionNumber: th.Version,
-		Attributes: th.Attributes,
+		ThingTypeName: typeName, Attributes: th.Attributes,
 	}))
 }
 

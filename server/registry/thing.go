@@ -15,10 +15,11 @@ import (
 
 // Thing is a registered thing. Maps are never changed in place.
 type Thing struct {
-	Name       protocol.ThingName `json:"name"`
-	ID         string             `json:"id"`
-	TypeName   string             `json:"type,omitempty"`
-	Attributes map[string]string  `json:"attributes,omitempty"`
+	Name protocol.ThingName `json:"name"`
+	ID   string             `json:"id"`
+	// TypeName is empty when the thing has no type.
+	TypeName   protocol.ThingTypeName `json:"type,omitempty"`
+	Attributes map[string]string      `json:"attributes,omitempty"`
 	// Mirrored names the attributes whose value came from the shadow's reported section (rule 2).
 	Mirrored  map[string]bool `json:"mirrored,omitempty"`
 	Version   int64           `json:"version"`
@@ -35,19 +36,30 @@ func AttributeForm(name, value string) bool {
 	return attributeName.MatchString(name) && attributeValue.MatchString(value)
 }
 
+// AttributeLimits bound the attributes of things without a thing type and of
+// those with one; mirrored ones are not counted.
+type AttributeLimits struct{ Untyped, Typed int }
+
+func (l AttributeLimits) of(t Thing) int {
+	if t.TypeName == "" {
+		return l.Untyped
+	}
+	return l.Typed
+}
+
 // New makes a thing of version 1; attributes with empty values are not stored.
 // Errors are of code InvalidRequest.
-func New(name protocol.ThingName, id string, attributes map[string]string, limit int, now time.Time) (Thing, error) {
-	t := Thing{Name: name, ID: id, CreatedAt: now}
+func New(name protocol.ThingName, id string, typeName protocol.ThingTypeName, attributes map[string]string, limits AttributeLimits, now time.Time) (Thing, error) {
+	t := Thing{Name: name, ID: id, TypeName: typeName, CreatedAt: now}
 	if !name.Valid() {
 		return t, protocol.Errorf(protocol.InvalidRequest, "thing name %q is not 1 to 128 of [a-zA-Z0-9:_-]", name)
 	}
-	return t.Update(Update{Attributes: attributes}, limit)
+	return t.Update(Update{Attributes: attributes}, limits)
 }
 
-// Same reports whether creating the thing again with these attributes would
-// give the same thing: then creation is idempotent (AWS IoT reference 2.2).
-func (t Thing) Same(typeName string, attributes map[string]string) bool {
+// Same reports whether creating the thing again with this type and these attributes
+// would give the same thing: then creation is idempotent (AWS IoT reference 2.2).
+func (t Thing) Same(typeName protocol.ThingTypeName, attributes map[string]string) bool {
 	want := map[string]string{}
 	for k, v := range attributes {
 		if v != "" {
@@ -88,46 +100,60 @@ type Update struct {
 	// Merge keeps the attributes that are not named. Without it they are
 	// replaced; mirrored ones belong to the device and stay.
 	Merge bool
+	// TypeName, if set, is the thing's type from now on; empty takes its type.
+	TypeName *protocol.ThingTypeName
 	// ExpectedVersion, if set, must be the thing's version.
 	ExpectedVersion *int64
 }
 
 // Update returns the thing after an operator's change: version + 1.
-// limit bounds the attributes that are not mirrored.
-func (t Thing) Update(u Update, limit int) (Thing, error) {
+// A change of attributes or of the type must leave the attributes within limits.
+func (t Thing) Update(u Update, limits AttributeLimits) (Thing, error) {
 	if err := t.CheckVersion(u.ExpectedVersion); err != nil {
 		return t, err
 	}
+	if u.TypeName != nil {
+		t.TypeName = *u.TypeName
+	}
 	if u.Attributes != nil {
-		next := maps.Clone(t.Attributes)
-		if next == nil || !u.Merge {
-			next = map[string]string{}
-			for k := range t.Mirrored {
-				next[k] = t.Attributes[k]
-			}
-		}
-		mirrored := maps.Clone(t.Mirrored)
-		for _, k := range slices.Sorted(maps.Keys(u.Attributes)) {
-			v := u.Attributes[k]
-			if !AttributeForm(k, v) {
-				return t, protocol.Errorf(protocol.InvalidRequest, "thing %q cannot have attribute %q=%q: names are up to 128 of [a-zA-Z0-9_.,@/:#-], values up to 800 of the same and [=[]]", t.Name, k, v)
-			}
-			delete(mirrored, k)
-			if v == "" {
-				delete(next, k)
-			} else {
-				next[k] = v
-			}
-		}
-		t.Attributes, t.Mirrored = next, mirrored
-		if size := t.size(); size > maxAttributeBytes {
-			return t, protocol.Errorf(protocol.InvalidRequest, "the attributes of thing %q would have %d bytes; the limit is %d", t.Name, size, maxAttributeBytes)
-		}
-		if n := len(t.own()); n > limit {
-			return t, protocol.Errorf(protocol.InvalidRequest, "thing %q would have %d attributes; the limit is %d", t.Name, n, limit)
+		var err error
+		if t, err = t.set(u); err != nil {
+			return t, err
 		}
 	}
+	if n, limit := len(t.own()), limits.of(t); n > limit && (u.Attributes != nil || u.TypeName != nil) {
+		return t, protocol.Errorf(protocol.InvalidRequest, "thing %q would have %d attributes; the limit is %d", t.Name, n, limit)
+	}
 	t.Version++
+	return t, nil
+}
+
+// set returns the thing with the attributes of an update.
+func (t Thing) set(u Update) (Thing, error) {
+	next := maps.Clone(t.Attributes)
+	if next == nil || !u.Merge {
+		next = map[string]string{}
+		for k := range t.Mirrored {
+			next[k] = t.Attributes[k]
+		}
+	}
+	mirrored := maps.Clone(t.Mirrored)
+	for _, k := range slices.Sorted(maps.Keys(u.Attributes)) {
+		v := u.Attributes[k]
+		if !AttributeForm(k, v) {
+			return t, protocol.Errorf(protocol.InvalidRequest, "thing %q cannot have attribute %q=%q: names are up to 128 of [a-zA-Z0-9_.,@/:#-], values up to 800 of the same and [=[]]", t.Name, k, v)
+		}
+		delete(mirrored, k)
+		if v == "" {
+			delete(next, k)
+		} else {
+			next[k] = v
+		}
+	}
+	t.Attributes, t.Mirrored = next, mirrored
+	if size := t.size(); size > maxAttributeBytes {
+		return t, protocol.Errorf(protocol.InvalidRequest, "the attributes of thing %q would have %d bytes; the limit is %d", t.Name, size, maxAttributeBytes)
+	}
 	return t, nil
 }
 

@@ -13,9 +13,11 @@ import (
 	"github.com/muster-iot/muster/server/registry"
 )
 
+var three, hundred = registry.AttributeLimits{Untyped: 3, Typed: 3}, registry.AttributeLimits{Untyped: 100, Typed: 100}
+
 func thing(t *testing.T, attributes map[string]string) registry.Thing {
 	t.Helper()
-	th, err := registry.New("dev1", "id", attributes, 3, time.Unix(1, 0))
+	th, err := registry.New("dev1", "id", "", attributes, three, time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func TestUpdate(t *testing.T) {
 		{"too many", registry.Update{Attributes: map[string]string{"a": "1", "b": "1", "c": "1", "d": "1"}}, nil, protocol.InvalidRequest},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := thing(t, map[string]string{"a": "1", "b": "2", "gone": ""}).Update(c.update, 3)
+			got, err := thing(t, map[string]string{"a": "1", "b": "2", "gone": ""}).Update(c.update, three)
 			if c.code != "" {
 				if err == nil || protocol.CodeOf(err) != c.code {
 					t.Fatalf("error %v, want code %s", err, c.code)
@@ -64,12 +66,12 @@ func TestSize(t *testing.T) {
 	for n := range 61 {
 		attributes[fmt.Sprintf("a%02d", n)] = strings.Repeat("x", 800)
 	}
-	if _, err := registry.New("dev1", "id", attributes, 100, time.Unix(1, 0)); protocol.CodeOf(err) != protocol.InvalidRequest {
+	if _, err := registry.New("dev1", "id", "", attributes, hundred, time.Unix(1, 0)); protocol.CodeOf(err) != protocol.InvalidRequest {
 		t.Errorf("more than 47 KB of attributes: %v", err)
 	}
 	delete(attributes, "a00")
 	delete(attributes, "a01")
-	if _, err := registry.New("dev1", "id", attributes, 100, time.Unix(1, 0)); err != nil {
+	if _, err := registry.New("dev1", "id", "", attributes, hundred, time.Unix(1, 0)); err != nil {
 		t.Errorf("less than 47 KB of attributes: %v", err)
 	}
 }
@@ -95,7 +97,7 @@ func TestMirror(t *testing.T) {
 	step(map[string]any{"softwareVersion": "not legal"}, false, map[string]string{"site": "oslo", "softwareVersion": "5", "softwareSeq": "50000"})
 	step(map[string]any{"softwareVersion": map[string]any{}}, false, map[string]string{"site": "oslo", "softwareVersion": "5", "softwareSeq": "50000"})
 
-	replaced, err := th.Update(registry.Update{Attributes: map[string]string{"room": "2"}}, 3)
+	replaced, err := th.Update(registry.Update{Attributes: map[string]string{"room": "2"}}, three)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,9 +84,9 @@ type Limits struct {
 	FewLeadingWildcards bool
 	// DynamicGroups bounds the number of dynamic groups.
 	DynamicGroups int
-	// ThingAttributes bounds the attributes of a thing, mirrored ones not
-	// counted.
-	ThingAttributes int
+	// ThingAttributes bounds the attributes of a thing without a thing type,
+	// TypedThingAttributes those of one with a type; mirrored ones are not counted.
+	ThingAttributes, TypedThingAttributes int
 }
 
 // Safe is the default profile.
@@ -127,7 +127,7 @@ func SafeLimits() Limits {
 		GroupQueryTerms: 100,
 		QueryLength:     10_000,
 		DynamicGroups:   100_000,
-		ThingAttributes: 100,
+		ThingAttributes: 100, TypedThingAttributes: 100,
 	}
 }
 
@@ -139,6 +139,6 @@ func AWSLimits() Limits {
 		QueryLength:         1000,
 		FewLeadingWildcards: true,
 		DynamicGroups:       100,
-		ThingAttributes:     3,
+		ThingAttributes:     3, TypedThingAttributes: 50,
 	}
 }

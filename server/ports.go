@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -102,7 +103,10 @@ func (w webPort) serve() error {
 func (s *Server) web(p *ports, api http.Handler, b *broker.Broker, secure *tlsConfigs) []webPort {
 	var all []webPort
 	add := func(l net.Listener, h http.Handler, config *tls.Config) *http.Server {
-		web := &http.Server{Handler: h, TLSConfig: config, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+		web := &http.Server{
+			Handler: h, TLSConfig: config, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+			ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug), // of clients' mistakes
+		}
 		all = append(all, webPort{web, l})
 		return web
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -32,7 +33,7 @@ func (c Config) secure() (*tlsConfigs, error) {
 	base := tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
 	mqtts, https := base.Clone(), base.Clone()
 	mqtts.NextProtos = mqttProtocols
-	https.NextProtos = append([]string{"http/1.1", "x-amzn-http-ca"}, mqttProtocols...)
+	https.NextProtos = append([]string{"http/1.1"}, mqttProtocols...)
 	if c.ClientCA != "" {
 		pem, err := os.ReadFile(c.ClientCA)
 		if err != nil {
@@ -44,6 +45,16 @@ func (c Config) secure() (*tlsConfigs, error) {
 		}
 		mqtts.ClientCAs, https.ClientCAs = authorities, authorities
 		mqtts.ClientAuth, https.ClientAuth = tls.RequireAndVerifyClientCert, tls.VerifyClientCertIfGiven
+	}
+	// AWS's name for HTTP is none that net/http knows: such a client is served
+	// as one that names nothing.
+	unnamed := https.Clone()
+	unnamed.NextProtos = nil
+	https.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if slices.Contains(hello.SupportedProtos, "x-amzn-http-ca") {
+			return unnamed, nil
+		}
+		return nil, nil
 	}
 	return &tlsConfigs{mqtts, https}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/muster-iot/muster/cmd/internal/agentcmd"
 	"github.com/muster-iot/muster/cmd/internal/cli"
 	"github.com/muster-iot/muster/cmd/internal/demo"
+	"github.com/muster-iot/muster/cmd/internal/floorcmd"
 	"github.com/muster-iot/muster/cmd/internal/serverd"
 )
 
@@ -57,5 +58,5 @@ func runDemo(c *cobra.Command, _ []string) error {
 
 // childCommands are what the demo runs as child processes of this binary.
 func childCommands() []*cobra.Command {
-	return []*cobra.Command{demo.Child(serverd.Command()), demo.Child(agentcmd.Command())}
+	return []*cobra.Command{demo.Child(serverd.Command()), demo.Child(agentcmd.Command()), floorcmd.Command()}
 }

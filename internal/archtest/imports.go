@@ -115,7 +115,7 @@ type only struct {
 func onlies() []only {
 	return []only{
 		{name: "only agent-mqtt imports paho", what: []string{"github.com/eclipse/paho.mqtt.golang/..."}, where: []string{"agent/mqtt"}},
-		{name: "only server-broker imports mochi", what: []string{"github.com/mochi-mqtt/server/..."}, where: []string{"server/broker/..."}},
+		{name: "only server-broker and internal-floor import mochi", what: []string{"github.com/mochi-mqtt/server/..."}, where: []string{"server/broker/...", "internal/floor"}},
 		{name: "only server-broker imports websocket", what: []string{"github.com/gorilla/websocket/..."}, where: []string{"server/broker/..."}},
 		{
 			name:  "only agent-install and firmware-delta import selfupdate",

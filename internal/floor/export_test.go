@@ -1,0 +1,4 @@
+package floor
+
+// Talk serves one connection of Raw.
+var Talk = talk

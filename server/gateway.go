@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/broker"
 	"github.com/muster-iot/muster/server/dispatch"
 )
@@ -23,6 +24,9 @@ func (g *Gateway) Send(session uint64, topic string, payload []byte) {
 func (g *Gateway) PublishAnd(topic string, payload []byte, session uint64) {
 	g.Broker.PublishAnd(topic, payload, session)
 }
+
+// Deliver implements engine.Gateway.
+func (g *Gateway) Deliver(m protocol.Message) { g.Broker.Deliver(m) }
 
 // Handler is the dispatcher as the broker sees it.
 type Handler struct {

@@ -50,6 +50,35 @@ const (
 	Disconnected = "disconnected"
 )
 
+// ConnectFailure says that a client was refused.
+type ConnectFailure struct {
+	ClientID             string `json:"clientId"`
+	Timestamp            int64  `json:"timestamp"` // milliseconds
+	EventType            string `json:"eventType"` // connect_failed
+	PrincipalIdentifier  string `json:"principalIdentifier"`
+	IPAddress            string `json:"ipAddress,omitempty"`
+	ConnectFailureReason string `json:"connectFailureReason"`
+}
+
+// ConnectFailed is the value of ConnectFailure.EventType.
+const ConnectFailed = "connect_failed"
+
+// Subscription says that a client subscribed or unsubscribed.
+type Subscription struct {
+	ClientID            string   `json:"clientId"`
+	Timestamp           int64    `json:"timestamp"` // milliseconds
+	EventType           string   `json:"eventType"` // subscribed or unsubscribed
+	SessionIdentifier   string   `json:"sessionIdentifier"`
+	PrincipalIdentifier string   `json:"principalIdentifier"`
+	Topics              []string `json:"topics"` // filters
+}
+
+// Subscribed and Unsubscribed are the values of Subscription.EventType.
+const (
+	Subscribed   = "subscribed"
+	Unsubscribed = "unsubscribed"
+)
+
 // MembershipChange says that a thing joined or left a thing group.
 type MembershipChange struct {
 	EventType    string `json:"eventType"` // THING_GROUP_MEMBERSHIP_EVENT

@@ -140,9 +140,16 @@ func TypeAssociation(thing protocol.ThingName, typeName protocol.ThingTypeName, 
 	return "$aws/events/thingTypeAssociation/thing/" + string(thing) + "/thingType/" + string(typeName) + "/" + operation
 }
 
-// Presence returns the topic of a presence event; operation is connected or disconnected.
+// Presence returns the topic of a presence event; operation is connected,
+// disconnected or connect_failed.
 func Presence(clientID, operation string) string {
 	return "$aws/events/presence/" + operation + "/" + clientID
+}
+
+// Subscriptions returns the topic of a subscription event; operation is
+// subscribed or unsubscribed.
+func Subscriptions(clientID, operation string) string {
+	return "$aws/events/subscriptions/" + operation + "/" + clientID
 }
 
 // Event returns the topic of a registry or job event: family is thing,

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/api"
 	"github.com/muster-iot/muster/server/engine"
 	"github.com/muster-iot/muster/server/rules"
@@ -26,6 +27,7 @@ type silent struct{}
 
 func (silent) Publish(string, []byte)            {}
 func (silent) Send(uint64, string, []byte)       {}
+func (silent) Deliver(protocol.Message)          {}
 func (silent) PublishAnd(string, []byte, uint64) {}
 
 // fleet is a running engine behind the API.

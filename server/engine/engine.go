@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +23,13 @@ type Gateway interface {
 	Send(session uint64, topic string, payload []byte)
 	// PublishAnd sends to all subscribers and, once, to the session.
 	PublishAnd(topic string, payload []byte, session uint64)
+	// Deliver sends a client's message to all subscribers of its topic.
+	Deliver(m protocol.Message)
 }
+
+// Subscribers in place of a session sends the answers to a request to the
+// subscribers of their topics: the request came from no session.
+const Subscribers = math.MaxUint64
 
 // Config configures an [Engine].
 type Config struct {
@@ -31,6 +38,8 @@ type Config struct {
 	Rules   rules.Rules
 	// Account and Region appear in ARNs of events and jobs.
 	Account, Region string
+	// RetainedLimits bound the retained messages.
+	RetainedLimits RetainedLimits
 	// Batch bounds the inputs of one commit; 0 is 256.
 	Batch int
 	// NewID makes ids of things, groups and events; nil is random UUIDs.
@@ -55,6 +64,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Batch == 0 {
 		cfg.Batch = 256
 	}
+	cfg.RetainedLimits = cfg.RetainedLimits.withDefaults()
 	if cfg.NewID == nil {
 		cfg.NewID = uuid.NewString
 	}
@@ -137,10 +147,17 @@ type effect struct {
 	payload []byte
 	session uint64 // of a straight answer; 0 is none
 	fan     bool   // to subscribers
+
+	message *protocol.Message      // in place of topic and payload
+	to      func(protocol.Message) // where it goes; nil is to subscribers
 }
 
 func (g effect) release(to Gateway) {
 	switch {
+	case g.message != nil && g.to != nil:
+		g.to(*g.message)
+	case g.message != nil:
+		to.Deliver(*g.message)
 	case g.fan && g.session != 0:
 		to.PublishAnd(g.topic, g.payload, g.session)
 	case g.fan:

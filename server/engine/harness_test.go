@@ -49,6 +49,8 @@ func (w *wire) Send(session uint64, topic string, payload []byte) {
 	w.add(sent{topic, string(payload), session})
 }
 
+func (w *wire) Deliver(m protocol.Message) { w.add(sent{m.Topic, string(m.Payload), 0}) }
+
 func (w *wire) PublishAnd(topic string, payload []byte, session uint64) {
 	w.add(sent{topic, string(payload), session})
 }

@@ -103,6 +103,8 @@ func (l *loader) row(r store.Row) error {
 		return l.typeRow(r)
 	case kindTags:
 		return l.tagsRow(r)
+	case kindRetained:
+		return l.retainedRow(r)
 	case kindConfig:
 		return l.configRow(r)
 	default:

@@ -340,10 +340,14 @@ func (t *tx) publish(topic string, payload []byte) {
 	t.effects = append(t.effects, effect{topic: topic, payload: payload, fan: true})
 }
 
-// reply answers the session that asked; other surfaces get the value that
-// the input returns and have session 0.
+// reply answers the session that asked, or [Subscribers]; other surfaces get
+// the value that the input returns and have session 0.
 func (t *tx) reply(session uint64, topic string, payload []byte) {
-	if session != 0 {
+	switch session {
+	case 0:
+	case Subscribers:
+		t.publish(topic, payload)
+	default:
 		t.effects = append(t.effects, effect{topic: topic, payload: payload, session: session})
 	}
 }

@@ -24,6 +24,7 @@ const (
 	kindGroup     store.Kind = "group"     // G
 	kindJob       store.Kind = "job"       // J
 	kindTags      store.Kind = "tags"      // kind of resource \0 its name
+	kindRetained  store.Kind = "retained"  // topic
 	kindConfig    store.Kind = "config"    // indexing, events
 )
 

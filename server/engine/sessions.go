@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/event"
@@ -70,12 +69,12 @@ func (t *tx) connectivityChanged(n protocol.ThingName, e *entry) {
 }
 
 func (t *tx) presenceEvent(clientID, principal, kind string, p presence.Presence, r presence.Reason) {
-	if strings.ContainsAny(clientID, "#+/") {
-		return // its topic would be a filter, or another client's
+	if !nameable(clientID) {
+		return
 	}
 	m := event.Presence{
 		ClientID: clientID, Timestamp: t.now.UnixMilli(), EventType: kind,
-		SessionIdentifier:   fmt.Sprintf("%s-%d", p.Session.Boot, p.Session.Number),
+		SessionIdentifier:   sessionIdentifier(p.Session),
 		PrincipalIdentifier: principal, VersionNumber: p.Version,
 	}
 	if kind == event.Connected {
@@ -86,6 +85,8 @@ func (t *tx) presenceEvent(clientID, principal, kind string, p presence.Presence
 	}
 	t.publish(topic.Presence(clientID, kind), marshal(m))
 }
+
+func sessionIdentifier(s presence.Session) string { return fmt.Sprintf("%s-%d", s.Boot, s.Number) }
 
 // sweepSessions ends the sessions of an earlier run of the server whose
 // clients have not come back within the grace (AWS IoT reference 10.3).

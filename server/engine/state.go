@@ -40,7 +40,9 @@ type state struct {
 	// targetingGroup finds the jobs in progress that target a group.
 	targetingGroup map[protocol.ThingGroupName][]protocol.JobID
 
-	tags   map[resource]registry.Tags
+	tags     map[resource]registry.Tags
+	retained retainedMessages
+
 	events EventConfig
 	timers timers
 	// loadedAt is when the state was loaded.

@@ -17,14 +17,16 @@ type timer struct {
 	job    protocol.JobID
 	thing  protocol.ThingName
 	number int64
+	topic  string
 }
 
 type timerKind int
 
 const (
-	timerExpire  timerKind = iota // an execution may have timed out
-	timerRelease                  // a job's rate may allow another execution
-	timerSweep                    // clients have had their time to come back
+	timerExpire   timerKind = iota // an execution may have timed out
+	timerRelease                   // a job's rate may allow another execution
+	timerSweep                     // clients have had their time to come back
+	timerRetained                  // a retained message may have expired
 )
 
 // timers is a heap by time.
@@ -70,6 +72,8 @@ func (t *tx) fireTimers() error {
 			}
 		case timerSweep:
 			t.sweepSessions()
+		case timerRetained:
+			t.expireRetained(due)
 		}
 	}
 }

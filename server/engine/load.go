@@ -108,6 +108,9 @@ func (l *loader) row(r store.Row) error {
 	case kindConfig:
 		return l.configRow(r)
 	default:
+		if known, err := l.identityRow(r); known {
+			return err
+		}
 		return fmt.Errorf("unknown kind: the data folder was written by a newer version")
 	}
 	return nil

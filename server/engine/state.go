@@ -43,6 +43,8 @@ type state struct {
 	tags     map[resource]registry.Tags
 	retained retainedMessages
 
+	identities
+
 	events EventConfig
 	timers timers
 	// loadedAt is when the state was loaded.
@@ -128,6 +130,7 @@ func newState(cfg *Config, boot string) *state {
 		tags:           map[resource]registry.Tags{},
 		armed:          map[*job.Execution]time.Time{},
 		events:         EventConfig{Enabled: map[event.Type]bool{}},
+		identities:     newIdentities(),
 	}
 	s.index = s.newIndex()
 	s.indexing.Thing = index.Config{}.Normal()
@@ -213,4 +216,14 @@ func (o *order[K]) after(last ordered[K]) []ordered[K] {
 		i++
 	}
 	return o.items[i:]
+}
+
+// before returns the items that precede one, which need not be there any more;
+// all of them if it is the zero item.
+func (o *order[K]) before(last ordered[K]) []ordered[K] {
+	if last == (ordered[K]{}) {
+		return o.items
+	}
+	i, _ := slices.BinarySearchFunc(o.items, last, ordered[K].compare)
+	return o.items[:i]
 }

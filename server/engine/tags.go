@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server/identity"
 	"github.com/muster-iot/muster/server/registry"
 	"github.com/muster-iot/muster/server/store"
 )
@@ -52,7 +53,11 @@ func (s *state) exists(r resource) (there, taggable bool) {
 		return s.jobs[protocol.JobID(r.name)] != nil, true
 	case protocol.KindThingType:
 		return s.types[protocol.ThingTypeName(r.name)] != nil, true
-	case protocol.KindPolicy, protocol.KindCACertificate, "billinggroup", "jobtemplate":
+	case protocol.KindPolicy:
+		return s.policies[identity.PolicyName(r.name)] != nil, true
+	case protocol.KindCACertificate:
+		return s.authorities[identity.CertificateID(r.name)] != nil, true
+	case "billinggroup", "jobtemplate":
 		return false, true
 	}
 	return false, false

@@ -103,6 +103,9 @@ func (in DeleteThing) step(t *tx) (struct{}, error) {
 	if err := e.thing.CheckVersion(in.ExpectedVersion); err != nil {
 		return struct{}{}, err
 	}
+	if err := t.checkNoPrincipals(in.Name); err != nil {
+		return struct{}{}, err
+	}
 	th := *e.thing
 	for _, x := range job.Pending(e.execs) {
 		t.end(x, jobs.Delete, nil)

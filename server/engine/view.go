@@ -26,6 +26,9 @@ type View struct{ t *tx }
 type Page struct {
 	After string
 	Max   int
+	// Newest begins with the newest; only the lists of certificates and
+	// policies know it.
+	Newest bool
 }
 
 // Now is the time of the read.
@@ -271,7 +274,15 @@ func list[K ~string, V any](o *order[K], p Page, item func(K) (V, bool)) (page [
 		return nil, "", err
 	}
 	page = []V{}
-	for _, o := range o.after(last) {
+	items := o.after(last)
+	if p.Newest {
+		items = o.before(last)
+	}
+	for i := range items {
+		o := items[i]
+		if p.Newest {
+			o = items[len(items)-1-i]
+		}
 		v, ok := item(o.key)
 		if !ok {
 			continue

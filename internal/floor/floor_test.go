@@ -115,7 +115,7 @@ func TestRefusals(t *testing.T) {
 	}
 	gone.Close()
 	err = floor.Measure(t.Context(), floor.Load{Address: gone.Addr().String(), Idle: 3}, func() { t.Error("ready") }, func(time.Duration) {})
-	if err == nil || !strings.Contains(err.Error(), "cannot connect to the floor") {
+	if err == nil || !strings.Contains(err.Error(), "no floor") {
 		t.Errorf("error %v", err)
 	}
 	if err := floor.Serve(t.Context(), floor.KindRaw, gone); err == nil {

@@ -109,11 +109,10 @@ func text(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
 
-// appendPublish appends a PUBLISH at QoS 1 to a topic of two parts.
-func appendPublish(b []byte, id uint16, prefix string, name, payload []byte) []byte {
-	n := len(prefix) + len(name)
-	b = head(b, publish, 1<<1, 2+n+2+len(payload))
-	b = binary.BigEndian.AppendUint16(b, uint16(n))
-	b = append(append(b, prefix...), name...)
-	return append(binary.BigEndian.AppendUint16(b, id), payload...)
+// appendPublish appends a PUBLISH at QoS 1.
+func appendPublish(b []byte, id uint16, topic string, payload []byte) []byte {
+	b = head(b, publish, 1<<1, 2+len(topic)+2+len(payload))
+	b = text(b, topic)
+	b = binary.BigEndian.AppendUint16(b, id)
+	return append(b, payload...)
 }

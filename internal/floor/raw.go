@@ -17,7 +17,7 @@ func Raw(ctx context.Context, l net.Listener) error {
 	defer stop()
 	var all sync.WaitGroup
 	defer all.Wait()
-	ctx, end := context.WithCancel(ctx)
+	talks, end := context.WithCancel(ctx)
 	defer end()
 	for {
 		c, err := l.Accept()
@@ -28,7 +28,7 @@ func Raw(ctx context.Context, l net.Listener) error {
 			return err
 		}
 		all.Go(func() {
-			stop := context.AfterFunc(ctx, func() { c.Close() })
+			stop := context.AfterFunc(talks, func() { c.Close() })
 			defer stop()
 			defer c.Close()
 			_ = talk(c)
@@ -66,7 +66,7 @@ func talk(c net.Conn) error {
 			}
 			if name, ok := bytes.CutPrefix(topic, []byte(in)); ok {
 				sent = sent%0xffff + 1
-				answer = appendPublish(answer, sent, out, name, payload)
+				answer = appendPublish(answer, sent, out+string(name), payload)
 			}
 		}
 		if len(answer) == 0 {

@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -72,24 +71,6 @@ func TestPubackWaitsForHandler(t *testing.T) {
 	watcher.wantNothing() // a handled request is not passed on
 	w.publish("telemetry", "1", 1, 10)
 	watcher.wantPublish("telemetry", "1")
-}
-
-func TestHandlerErrorMeansNoPuback(t *testing.T) {
-	for _, version := range []byte{4, 5} {
-		s := start(t, broker.Limits{})
-		s.onPublish = func(broker.Client, string, []byte) (bool, error) { return false, errors.New("disk full") }
-		watcher := connect(t, s.addr, "watcher", 4)
-		watcher.subscribe(0, "#")
-		w := connect(t, s.addr, "dev", version)
-		w.publish("a", "x", 1, 1)
-		for _, pk := range w.wantClosed(patience) {
-			if pk.FixedHeader.Type == packets.Puback {
-				t.Error("PUBACK in spite of the error")
-			}
-		}
-		wantReasons(t, s, "dev", broker.ServerError)
-		watcher.wantNothing()
-	}
 }
 
 func TestWildcards(t *testing.T) {
@@ -190,26 +171,6 @@ func TestPacketIDsOfBothDirections(t *testing.T) {
 	}
 	s.Publish("n", []byte("more"))
 	w.wantPublish("n", "more")
-}
-
-// TestBurst publishes a burst to a reading client: nothing is dropped, at
-// either QoS, however long mochi's own queue would be.
-func TestBurst(t *testing.T) {
-	for _, qos := range []byte{0, 1} {
-		s := start(t, broker.Limits{})
-		w := connect(t, s.addr, "monitor", 4)
-		w.subscribe(qos, "$aws/events/#")
-		const n = 5000
-		for i := range n {
-			s.Publish("$aws/events/thingGroupMembership/x", []byte(fmt.Sprint(i)))
-		}
-		for i := range n {
-			pk := w.wantPublish("$aws/events/thingGroupMembership/x", fmt.Sprint(i))
-			if qos == 1 {
-				w.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: pk.PacketID})
-			}
-		}
-	}
 }
 
 func TestSubscriptionOptionsOfMQTT5(t *testing.T) {

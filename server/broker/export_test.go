@@ -20,3 +20,10 @@ func (b *Broker) Known() (offline, mochi int) {
 
 // Queued is the number of bytes in all outbound queues.
 func (b *Broker) Queued() int64 { return b.queued.Load() }
+
+// Connections is the number of admitted connections, with session or without.
+func (b *Broker) Connections() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.conns)
+}

@@ -8,8 +8,6 @@ import (
 	"net"
 	"runtime"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -252,44 +250,6 @@ func TestNoAuthorizerPermitsNothing(t *testing.T) {
 	}
 	w.publish("a", "x", 0, 0)
 	w.wantClosed(patience)
-}
-
-// flakyListener fails every other Accept.
-type flakyListener struct {
-	net.Listener
-	mu    sync.Mutex
-	fails int
-	calls int
-}
-
-func (l *flakyListener) Accept() (net.Conn, error) {
-	l.mu.Lock()
-	l.calls++
-	fail := l.calls%2 == 1
-	if fail {
-		l.fails++
-	}
-	l.mu.Unlock()
-	if fail {
-		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
-	}
-	return l.Listener.Accept()
-}
-
-func TestAcceptErrorsAreWaitedOut(t *testing.T) {
-	var flaky *flakyListener
-	s := start(t, broker.Limits{}, func(cfg *broker.Config) {
-		flaky = &flakyListener{Listener: cfg.Listeners[0]}
-		cfg.Listeners[0] = flaky
-	})
-	for range 4 {
-		wantHealthy(t, s)
-	}
-	flaky.mu.Lock()
-	defer flaky.mu.Unlock()
-	if flaky.fails < 4 {
-		t.Errorf("only %d errors", flaky.fails)
-	}
 }
 
 func TestListenerClosedByOthers(t *testing.T) {

@@ -95,6 +95,13 @@ func (o *operations) table() map[string]restjson.Operation {
 		"iot.ListThingsInThingGroup":  restjson.Serve(o.listThingsInThingGroup),
 		"iot.ListThingGroupsForThing": restjson.Serve(o.listThingGroupsForThing),
 
+		"iot.CreateThingType":    restjson.Serve(o.createThingType),
+		"iot.DescribeThingType":  restjson.Serve(o.describeThingType),
+		"iot.UpdateThingType":    restjson.Serve(o.updateThingType),
+		"iot.ListThingTypes":     restjson.Serve(o.listThingTypes),
+		"iot.DeprecateThingType": restjson.Serve(o.deprecateThingType),
+		"iot.DeleteThingType":    restjson.Serve(o.deleteThingType),
+
 		"iot.TagResource":         restjson.Serve(o.tagResource),
 		"iot.UntagResource":       restjson.Serve(o.untagResource),
 		"iot.ListTagsForResource": restjson.Serve(o.listTagsForResource),

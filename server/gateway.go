@@ -54,7 +54,22 @@ func (h Handler) Disconnect(ctx context.Context, c broker.Client, r broker.Reaso
 	}
 }
 
+// Refused implements broker.Handler.
+func (h Handler) Refused(ctx context.Context, c broker.Client, why broker.Reason) {
+	h.Dispatcher.Refused(ctx, client(c), string(why))
+}
+
 // Publish implements broker.Handler.
-func (h Handler) Publish(ctx context.Context, c broker.Client, topic string, payload []byte) (bool, error) {
-	return h.Dispatcher.Publish(ctx, client(c), topic, payload)
+func (h Handler) Publish(ctx context.Context, c broker.Client, m protocol.Message) (bool, error) {
+	return h.Dispatcher.Publish(ctx, client(c), m)
+}
+
+// Subscribed implements broker.Handler.
+func (h Handler) Subscribed(ctx context.Context, c broker.Client, filters []string, retained func(protocol.Message)) error {
+	return h.Dispatcher.Subscribed(ctx, client(c), filters, retained)
+}
+
+// Unsubscribed implements broker.Handler.
+func (h Handler) Unsubscribed(ctx context.Context, c broker.Client, filters []string) {
+	h.Dispatcher.Unsubscribed(ctx, client(c), filters)
 }

@@ -17,6 +17,9 @@
 //   - hook.go    where mochi calls us: limits and permissions of each packet
 //   - mailbox.go QoS 1 messages on their way to one client id
 //   - deliver.go fan-out to subscribers and direct sends
+//   - message.go messages from and to packets
+//   - retain.go  retained messages, which the handler keeps, for new subscriptions
+//   - disconnect.go sessions that are ended from outside
 //   - expire.go  the end of persistent sessions, delayed wills
 //
 // mochi's own event loop, listeners, retained messages, wills, $SYS topics and
@@ -41,6 +44,8 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
+
+	"github.com/muster-iot/muster/protocol"
 )
 
 // Client is one session of one MQTT client.
@@ -84,9 +89,12 @@ const (
 	// read what it is sent.
 	ServerInitiatedDisconnect Reason = "SERVER_INITIATED_DISCONNECT"
 
-	APIInitiatedDisconnect  Reason = "API_INITIATED_DISCONNECT"
+	// APIInitiatedDisconnect: an operator ended the session, see Disconnect.
+	APIInitiatedDisconnect Reason = "API_INITIATED_DISCONNECT"
+	// Throttled: a message is over a quota and the client cannot be told so.
+	Throttled Reason = "THROTTLED"
+
 	AuthError               Reason = "AUTH_ERROR"
-	Throttled               Reason = "THROTTLED"
 	WebsocketTTLExpiration  Reason = "WEBSOCKET_TTL_EXPIRATION"
 	CustomAuthTTLExpiration Reason = "CUSTOMAUTH_TTL_EXPIRATION"
 )
@@ -103,11 +111,24 @@ type Handler interface {
 	// Disconnect is called exactly once for every session whose Connect
 	// returned nil, whatever ended it.
 	Disconnect(ctx context.Context, c Client, r Reason)
-	// Publish is called for every accepted publish of a device. The PUBACK is
-	// sent when it has returned nil. When handled is true the message is not
-	// passed on to subscribers. An error ends the connection without PUBACK.
-	// The payload may be kept but must not be changed.
-	Publish(ctx context.Context, c Client, topic string, payload []byte) (handled bool, err error)
+	// Refused is called for a client whose CONNECT packet is not acceptable;
+	// it has no session. The reason is ClientError or AuthorizationFailed.
+	Refused(ctx context.Context, c Client, why Reason)
+	// Publish is called for every accepted publish of a device, and for its
+	// will. The PUBACK is sent when it has returned nil. When handled is true
+	// the message is not passed on to subscribers. An error of code
+	// LimitExceeded refuses the message: of QoS 0 it is dropped, MQTT 5 is
+	// told by PUBACK, any other connection ends as Throttled. Another error
+	// ends the connection without PUBACK. The message may be kept but must
+	// not be changed.
+	Publish(ctx context.Context, c Client, m protocol.Message) (handled bool, err error)
+	// Subscribed is called after the SUBACK of filters that were granted. The
+	// handler calls retained with the retained message of every filter that has
+	// one, in the order of what it has the broker deliver and not after a later
+	// message; retained does not wait. An error ends the connection.
+	Subscribed(ctx context.Context, c Client, filters []string, retained func(protocol.Message)) error
+	// Unsubscribed is called after the UNSUBACK of filters that the client had.
+	Unsubscribed(ctx context.Context, c Client, filters []string)
 }
 
 // Authorizer answers what a client may do. It is asked after the broker's own
@@ -277,13 +298,23 @@ func (b *Broker) Kick(clientID string, r Reason) bool {
 	return true
 }
 
+// AuthorizationFailed is why a client is refused that may not connect so (AWS
+// IoT reference 10.2).
+const AuthorizationFailed Reason = "AUTHORIZATION_FAILED"
+
 type noHandler struct{}
 
 func (noHandler) Connect(context.Context, Client) error      { return nil }
 func (noHandler) Disconnect(context.Context, Client, Reason) {}
-func (noHandler) Publish(context.Context, Client, string, []byte) (bool, error) {
+func (noHandler) Refused(context.Context, Client, Reason)    {}
+func (noHandler) Publish(context.Context, Client, protocol.Message) (bool, error) {
 	return false, nil
 }
+
+func (noHandler) Subscribed(context.Context, Client, []string, func(protocol.Message)) error {
+	return nil
+}
+func (noHandler) Unsubscribed(context.Context, Client, []string) {}
 
 type denyAll struct{}
 

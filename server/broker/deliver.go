@@ -3,20 +3,25 @@ package broker
 import (
 	"math"
 	"slices"
-	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/muster-iot/muster/protocol"
 )
 
-// Publish sends a message to all subscribers of the topic, at the QoS of each
-// subscription. It never waits for a client and never fails: a client that
+// Deliver sends a message to all subscribers of its topic, at its QoS or that
+// of the subscription, whichever is lower; with the retain flag only to those
+// who asked for it. It never waits for a client and never fails: a client that
 // cannot take its messages is disconnected. The payload must not change
 // afterwards.
-func (b *Broker) Publish(topic string, payload []byte) {
-	if usable(topic) {
-		b.fanOut(message(topic, payload, 1))
+func (b *Broker) Deliver(m protocol.Message) {
+	if usable(m.Topic) {
+		b.fanOut(m)
 	}
 }
+
+// Publish is Deliver for a plain message of QoS 1.
+func (b *Broker) Publish(topic string, payload []byte) { b.Deliver(simple(topic, payload, 1)) }
 
 // Send sends a message to one session at QoS 0, whether it has subscribed or
 // not; before its CONNACK the message waits for it. It is dropped when the
@@ -29,7 +34,7 @@ func (b *Broker) Send(session uint64, topic string, payload []byte) {
 	s := b.sessions[session]
 	b.mu.RUnlock()
 	if s != nil {
-		s.box.deliver(message(topic, payload, 0))
+		s.box.deliver(packetOf(simple(topic, payload, 0)))
 	}
 }
 
@@ -42,34 +47,25 @@ func (b *Broker) PublishAnd(topic string, payload []byte, session uint64) {
 	b.mu.RLock()
 	s := b.sessions[session]
 	b.mu.RUnlock()
-	got := b.fanOut(message(topic, payload, 1))
+	got := b.fanOut(simple(topic, payload, 1))
 	if s != nil && !slices.Contains(got, s.box) {
-		s.box.deliver(message(topic, payload, 0))
+		s.box.deliver(packetOf(simple(topic, payload, 0)))
 	}
 }
 
 func usable(topic string) bool { return topic != "" && len(topic) <= math.MaxUint16 }
 
-func message(topic string, payload []byte, qos byte) packets.Packet {
-	return packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos},
-		TopicName:   topic,
-		Payload:     payload,
-		Created:     time.Now().Unix(),
-	}
+func simple(topic string, payload []byte, qos byte) protocol.Message {
+	return protocol.Message{Topic: topic, Payload: payload, QoS: qos}
 }
 
 // fanOut delivers a message to every subscriber and returns their mailboxes.
-func (b *Broker) fanOut(pk packets.Packet) []*mailbox {
-	subscribers := b.mqtt.Topics.Subscribers(pk.TopicName).Subscriptions
+func (b *Broker) fanOut(m protocol.Message) []*mailbox {
+	subscribers := b.mqtt.Topics.Subscribers(m.Topic).Subscriptions
 	if len(subscribers) == 0 {
 		return nil
 	}
-	out := pk.Copy(false)
-	out.Payload = pk.Payload // shared: nobody changes it
-	if wish := int64(out.Properties.MessageExpiryInterval); wish > 0 {
-		out.Expiry = out.Created + min(wish, int64(b.limits.MessageExpiry/time.Second))
-	}
+	pk := packetOf(m)
 	got := make([]*mailbox, 0, len(subscribers))
 	for id, sub := range subscribers {
 		sub, ok := b.subscription(id, sub, pk)
@@ -77,7 +73,7 @@ func (b *Broker) fanOut(pk packets.Packet) []*mailbox {
 			continue
 		}
 		if box := b.mailboxOf(id); box != nil {
-			box.deliver(forSubscription(out, sub))
+			box.deliver(forSubscription(pk, sub))
 			got = append(got, box)
 		}
 	}

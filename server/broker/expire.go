@@ -6,17 +6,21 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/muster-iot/muster/protocol"
 )
 
 // will is the message that a client leaves for the case of its death.
 type will struct {
-	packet packets.Packet
-	delay  time.Duration
+	client  Client
+	message protocol.Message
+	delay   time.Duration
+	expiry  uint32 // of the message, in seconds from when it is sent; 0 is none
 }
 
 type delayedWill struct {
-	packet packets.Packet
-	due    time.Time
+	will *will
+	due  time.Time
 }
 
 // newWill takes the will out of a CONNECT packet. It is checked like a publish
@@ -37,11 +41,12 @@ func (b *Broker) newWill(c Client, pk packets.Packet) (*will, packets.Code) {
 		return nil, packets.ErrNotAuthorized
 	}
 	w := &will{
-		packet: message(p.WillTopic, p.WillPayload, min(p.WillQos, 1)),
-		delay:  time.Duration(p.WillProperties.WillDelayInterval) * time.Second,
+		client:  c,
+		message: messageOf(c, p.WillTopic, p.WillPayload, &p.WillProperties),
+		delay:   time.Duration(p.WillProperties.WillDelayInterval) * time.Second,
+		expiry:  p.WillProperties.MessageExpiryInterval,
 	}
-	w.packet.Origin = c.ID
-	w.packet.Properties = p.WillProperties.Copy(false)
+	w.message.QoS, w.message.Retain = min(p.WillQos, 1), p.WillRetain
 	return w, packets.CodeSuccess
 }
 
@@ -49,19 +54,37 @@ func (b *Broker) newWill(c Client, pk packets.Packet) (*will, packets.Code) {
 // that is kept, after the delay that the client asked for.
 func (b *Broker) sendWill(s *session, kept bool) {
 	w := s.will
-	if w == nil || !s.established {
+	if w == nil || !s.established || s.keepWillBack.Load() {
 		return
 	}
-	w.packet.Created = time.Now().Unix()
 	if !kept || w.delay == 0 {
-		b.fanOut(w.packet)
+		b.publishWill(b.ctx, w)
 		return
 	}
 	due := time.Now().Add(min(w.delay, b.expiry(s)))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.current[s.client.ID] == nil { // else it is back already
-		b.wills[s.client.ID] = delayedWill{w.packet, due}
+		b.wills[s.client.ID] = delayedWill{w, due}
+	}
+}
+
+// publishWill hands a will to the handler and the subscribers, as a publish of
+// its client.
+func (b *Broker) publishWill(ctx context.Context, w *will) {
+	defer func() {
+		if v := recover(); v != nil {
+			b.log.Error("panic while a will was published", "client", w.client.ID, "panic", v)
+		}
+	}()
+	m := w.message
+	m.Expires = b.limits.expires(w.expiry, time.Now())
+	handled, err := b.handler.Publish(ctx, w.client, m)
+	switch {
+	case err != nil:
+		b.log.Warn("cannot publish a will", "client", w.client.ID, "topic", m.Topic, "error", err)
+	case !handled:
+		b.fanOut(m)
 	}
 }
 
@@ -75,8 +98,8 @@ func (b *Broker) expireLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			for _, pk := range b.dueWills(now) {
-				b.fanOut(pk)
+			for _, w := range b.dueWills(now) {
+				b.publishWill(ctx, w)
 			}
 			for _, id := range b.overdue(now) {
 				b.expire(id, now)
@@ -85,13 +108,13 @@ func (b *Broker) expireLoop(ctx context.Context) {
 	}
 }
 
-func (b *Broker) dueWills(now time.Time) []packets.Packet {
+func (b *Broker) dueWills(now time.Time) []*will {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var due []packets.Packet
+	var due []*will
 	for id, w := range b.wills {
 		if !w.due.After(now) {
-			due = append(due, w.packet)
+			due = append(due, w.will)
 			delete(b.wills, id)
 		}
 	}
@@ -118,18 +141,10 @@ func (b *Broker) expire(id string, now time.Time) {
 		return
 	}
 	defer release()
-	b.mu.Lock()
+	b.mu.RLock()
 	expiry, offline := b.offline[id]
-	if !offline || expiry.After(now) {
-		b.mu.Unlock()
-		return
-	}
-	box := b.boxes[id]
-	delete(b.offline, id)
-	delete(b.boxes, id)
-	b.mu.Unlock()
-	box.discard()
-	if cl, ok := b.mqtt.Clients.Get(id); ok {
-		b.forget(cl)
+	b.mu.RUnlock()
+	if offline && !expiry.After(now) { // and it stays so: the id is claimed
+		b.endOffline(id, false)
 	}
 }

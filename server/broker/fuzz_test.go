@@ -10,6 +10,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/broker"
 )
 
@@ -21,7 +22,14 @@ func (c *counter) Connect(context.Context, broker.Client) error {
 	return nil
 }
 func (c *counter) Disconnect(context.Context, broker.Client, broker.Reason) { c.open.Add(-1) }
-func (c *counter) Publish(_ context.Context, _ broker.Client, topic string, _ []byte) (bool, error) {
+func (c *counter) Refused(context.Context, broker.Client, broker.Reason)    {}
+func (c *counter) Unsubscribed(context.Context, broker.Client, []string)    {}
+func (c *counter) Subscribed(context.Context, broker.Client, []string, func(protocol.Message)) error {
+	return nil
+}
+
+func (c *counter) Publish(_ context.Context, _ broker.Client, m protocol.Message) (bool, error) {
+	topic := m.Topic
 	return len(topic)%2 == 0, nil
 }
 

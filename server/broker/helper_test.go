@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/broker"
 )
 
@@ -35,6 +37,8 @@ type record struct {
 type recorder struct {
 	onConnect func(broker.Client) error
 	onPublish func(c broker.Client, topic string, payload []byte) (bool, error)
+	onMessage func(m protocol.Message) (bool, error)
+	onFilters func(filters []string, retained func(protocol.Message)) error
 	onEnd     func(broker.Client)
 
 	mu      sync.Mutex
@@ -67,12 +71,31 @@ func (r tap) Disconnect(_ context.Context, c broker.Client, reason broker.Reason
 	r.add(record{what: "disconnect", client: c, reason: reason})
 }
 
-func (r tap) Publish(_ context.Context, c broker.Client, topic string, payload []byte) (bool, error) {
-	r.add(record{what: "publish", client: c, topic: topic, payload: string(payload)})
+func (r tap) Publish(_ context.Context, c broker.Client, m protocol.Message) (bool, error) {
+	r.add(record{what: "publish", client: c, topic: m.Topic, payload: string(m.Payload)})
+	if r.onMessage != nil {
+		return r.onMessage(m)
+	}
 	if r.onPublish != nil {
-		return r.onPublish(c, topic, payload)
+		return r.onPublish(c, m.Topic, m.Payload)
 	}
 	return false, nil
+}
+
+func (r tap) Refused(_ context.Context, c broker.Client, why broker.Reason) {
+	r.add(record{what: "refused", client: c, reason: why})
+}
+
+func (r tap) Subscribed(_ context.Context, c broker.Client, filters []string, retained func(protocol.Message)) error {
+	r.add(record{what: "subscribed", client: c, topic: strings.Join(filters, " ")})
+	if r.onFilters != nil {
+		return r.onFilters(filters, retained)
+	}
+	return nil
+}
+
+func (r tap) Unsubscribed(_ context.Context, c broker.Client, filters []string) {
+	r.add(record{what: "unsubscribed", client: c, topic: strings.Join(filters, " ")})
 }
 
 // of returns the records about a client id ("" for all) of the given kind.

@@ -7,6 +7,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/muster-iot/muster/protocol"
 )
 
 // hook is where mochi calls us. Every method runs on the goroutine of the
@@ -24,7 +26,7 @@ func (h *hook) Provides(method byte) bool {
 	switch method {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablished,
 		mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketProcessed,
-		mqtt.OnSubscribe, mqtt.OnACLCheck, mqtt.OnPublish:
+		mqtt.OnSubscribe, mqtt.OnACLCheck, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnPublish:
 		return true
 	}
 	return false
@@ -44,6 +46,7 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	err := h.b.open(cl, connOf(cl), pk)
 	if code, ok := errors.AsType[packets.Code](err); ok {
 		_ = h.b.mqtt.SendConnack(cl, connackCode(code, pk.ProtocolVersion), false, nil) // closing anyway
+		h.b.reportRefusal(cl, pk, code)
 	}
 	return err
 }
@@ -88,7 +91,6 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 	if pk.ReasonCode == packets.CodeSuccess.Code {
 		pk.Properties.MaximumPacketSize = uint32(h.b.limits.PacketBytes)
 		pk.Properties.TopicAliasMaximum = uint16(h.b.limits.TopicAliases)
-		pk.Properties.RetainAvailable, pk.Properties.RetainAvailableFlag = 0, true
 		pk.Properties.SharedSubAvailable, pk.Properties.SharedSubAvailableFlag = 0, true
 	}
 	pk.ReasonCode = knownCode(pk.ReasonCode, cl.Properties.ProtocolVersion)
@@ -218,18 +220,36 @@ func (s *session) throttle(size int) {
 // not see any other error: it would route the message.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	s := connOf(cl).session
+	m := messageOf(s.client, pk.TopicName, pk.Payload, &pk.Properties)
+	m.QoS, m.Retain = pk.FixedHeader.Qos, pk.FixedHeader.Retain
+	m.Expires = h.b.limits.expires(pk.Properties.MessageExpiryInterval, time.Now())
 	s.inHandler = true
-	handled, err := h.b.handler.Publish(h.b.ctx, s.client, pk.TopicName, pk.Payload)
+	handled, err := h.b.handler.Publish(h.b.ctx, s.client, m)
 	s.inHandler = false
 	if err != nil {
-		h.b.log.Warn("publish failed, connection closed", "client", s.client.ID, "topic", pk.TopicName, "error", err)
-		s.drop(ServerError)
-		return pk, packets.ErrRejectPacket
+		return pk, s.publishFailed(m, err)
 	}
 	if !handled {
-		h.b.fanOut(pk)
+		h.b.fanOut(m)
 	}
 	return pk, packets.CodeSuccessIgnore
+}
+
+// publishFailed is what mochi is told about a message that the handler did
+// not take. One over a quota is refused alone where the client can be told so;
+// a client of MQTT 3 that waits for PUBACK learns it by losing its connection.
+func (s *session) publishFailed(m protocol.Message, err error) error {
+	full := protocol.CodeOf(err) == protocol.LimitExceeded
+	s.b.log.Warn("message refused", "client", s.client.ID, "topic", m.Topic, "error", err)
+	switch {
+	case full && m.QoS == 0:
+		return packets.ErrRejectPacket
+	case full && s.client.Version == 5:
+		return packets.ErrQuotaExceeded // the code of PUBACK
+	case full:
+		return s.reject(Throttled, packets.ErrQuotaExceeded)
+	}
+	return s.reject(ServerError, disconnectCode(ServerError))
 }
 
 // OnSubscribe lowers QoS 2 to 1 and decides about each filter before it enters
@@ -237,13 +257,14 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 // take quadratic time: it gets an empty filter, which it refuses.
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	s := connOf(cl).session
-	s.refused = make([]packets.Code, len(pk.Filters))
+	s.refused, s.again = make([]packets.Code, len(pk.Filters)), make([]bool, len(pk.Filters))
 	added := map[string]bool{} // subscriptions that are new with this packet
 	for i := range pk.Filters {
 		sub := &pk.Filters[i]
 		sub.Qos = min(sub.Qos, 1)
 		sub.Filter = strings.Clone(sub.Filter) // which is a part of the whole packet
-		if _, again := s.cl.State.Subscriptions.Get(sub.Filter); !again {
+		_, known := s.cl.State.Subscriptions.Get(sub.Filter)
+		if s.again[i] = known || added[sub.Filter]; !known {
 			added[sub.Filter] = true
 		}
 		if s.refused[i] = s.refuseFilter(i, sub.Filter, len(added)); s.refused[i] != packets.CodeSuccess {
@@ -276,13 +297,22 @@ func (s *session) refuseFilter(i int, filter string, added int) packets.Code {
 // OnACLCheck permits what OnPacketRead and OnSubscribe let through.
 func (h *hook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
 
-// OnPacketProcessed notes how a client says goodbye. Only one that says that
-// all is well takes its will along.
+// OnPacketProcessed is what follows a packet that has been answered.
 func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
-	if pk.FixedHeader.Type != packets.Disconnect {
-		return
-	}
 	s := connOf(cl).session
+	switch {
+	case pk.FixedHeader.Type == packets.Disconnect:
+		s.goodbye(pk, err)
+	case err == nil && pk.FixedHeader.Type == packets.Subscribe:
+		s.subscribed()
+	case err == nil && pk.FixedHeader.Type == packets.Unsubscribe:
+		s.unsubscribed()
+	}
+}
+
+// goodbye notes how a client leaves. Only one that says that all is well takes
+// its will along.
+func (s *session) goodbye(pk packets.Packet, err error) {
 	if err != nil && !errors.Is(err, packets.CodeDisconnectWillMessage) {
 		return
 	}

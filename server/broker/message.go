@@ -1,40 +1,89 @@
 package broker
 
 import (
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/muster-iot/muster/protocol"
 )
 
-// Deliver sends a message to all subscribers of its topic, at its QoS or that
-// of the subscription, whichever is lower; with the retain flag only to those
-// who asked for it. It never waits for a client and never fails: a client that
-// cannot take its messages is disconnected. The payload must not change
-// afterwards.
-func (b *Broker) Deliver(m protocol.Message) {
-	if usable(m.Topic) {
-		b.fanOut(packetOf(m, time.Now()))
+// largestProperties bounds the user properties of a message that comes over
+// HTTP; over MQTT the packet's limit does.
+const largestProperties = 8 << 10
+
+// Check returns why a client may not send a message, by the broker's limits,
+// as an InvalidRequest. It is for messages that come another way than MQTT.
+func (b *Broker) Check(m protocol.Message) error {
+	l := b.limits
+	switch {
+	case !printable(m.Topic) || !l.validTopic(m.Topic):
+		return protocol.Errorf(protocol.InvalidRequest,
+			"topic %q is not usable: a topic is 1 to %d bytes of UTF-8 with at most %d slashes and no wildcard", m.Topic, l.TopicBytes, l.TopicSlashes)
+	case len(m.Payload) > l.PayloadBytes:
+		return protocol.Errorf(protocol.InvalidRequest, "the payload for topic %q has %d bytes, more than %d", m.Topic, len(m.Payload), l.PayloadBytes)
+	case m.ResponseTopic != "" && (!printable(m.ResponseTopic) || !l.validTopic(m.ResponseTopic)):
+		return protocol.Errorf(protocol.InvalidRequest, "response topic %q is not usable as a topic", m.ResponseTopic)
+	case !printable(m.ContentType) || m.Size()-len(m.Topic)-len(m.Payload) > largestProperties:
+		return protocol.Errorf(protocol.InvalidRequest, "the properties of the message for topic %q have more than %d bytes or characters that MQTT forbids", m.Topic, largestProperties)
 	}
+	for _, p := range m.UserProperties {
+		if !printable(p.Key) || !printable(p.Value) {
+			return protocol.Errorf(protocol.InvalidRequest, "user property %q has characters that MQTT forbids", p.Key)
+		}
+	}
+	return nil
+}
+
+// printable reports whether MQTT can carry a text.
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+}
+
+// messageOf is the message of a client's PUBLISH packet or, with the
+// properties of a will, of its CONNECT packet.
+func messageOf(c Client, topic string, payload []byte, p *packets.Properties) protocol.Message {
+	m := protocol.Message{
+		Topic: topic, Payload: payload, Origin: c.ID,
+		UTF8:        p.PayloadFormatFlag && p.PayloadFormat == 1,
+		ContentType: p.ContentType, ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData,
+	}
+	for _, u := range p.User {
+		m.UserProperties = append(m.UserProperties, protocol.UserProperty{Key: u.Key, Value: u.Val})
+	}
+	return m
+}
+
+// expires is when a message of now goes stale by its sender's wish, in seconds.
+func (l Limits) expires(interval uint32, now time.Time) time.Time {
+	if interval == 0 {
+		return time.Time{}
+	}
+	return now.Add(min(time.Duration(interval)*time.Second, l.MessageExpiry))
 }
 
 // packetOf is the PUBLISH packet of a message.
-func packetOf(m protocol.Message, now time.Time) packets.Packet {
-	pk := message(m.Topic, m.Payload, min(m.QoS, 1))
-	pk.FixedHeader.Retain = m.Retain
-	pk.Origin = m.Origin
-	p := &pk.Properties
-	p.ContentType, p.ResponseTopic, p.CorrelationData = m.ContentType, m.ResponseTopic, m.CorrelationData
+func packetOf(m protocol.Message) packets.Packet {
+	pk := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: min(m.QoS, 1), Retain: m.Retain},
+		TopicName:   m.Topic,
+		Payload:     m.Payload, // shared: nobody changes it
+		Created:     time.Now().Unix(),
+		Origin:      m.Origin,
+		Properties: packets.Properties{
+			ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, CorrelationData: m.CorrelationData,
+		},
+	}
 	if m.UTF8 {
-		p.PayloadFormat, p.PayloadFormatFlag = 1, true
+		pk.Properties.PayloadFormat, pk.Properties.PayloadFormatFlag = 1, true
 	}
 	if !m.Expires.IsZero() {
-		p.MessageExpiryInterval = uint32(max(1, m.Expires.Sub(now)/time.Second))
-		pk.Expiry = pk.Created + int64(p.MessageExpiryInterval)
+		pk.Expiry = m.Expires.Unix()
 	}
 	for _, u := range m.UserProperties {
-		p.User = append(p.User, packets.UserProperty{Key: u.Key, Val: u.Value})
+		pk.Properties.User = append(pk.Properties.User, packets.UserProperty{Key: u.Key, Val: u.Value})
 	}
 	return pk
 }

@@ -28,11 +28,16 @@ type session struct {
 	will        *will
 
 	refused       []packets.Code    // by filter of the SUBSCRIBE packet at hand
+	again         []bool            // by filter of it: the client had it before
+	grants        []grant           // of the last SUBSCRIBE packet
+	leaving       []string          // filters of the last UNSUBSCRIBE packet
 	aliases       map[uint16]string // topics by alias
 	publishes     bucket
 	publishedSize bucket
 
 	acknowledged atomic.Bool // CONNACK is on its way
+	endClean     atomic.Bool // must not outlive its connection
+	keepWillBack atomic.Bool // must not send its will
 }
 
 // open turns a valid CONNECT packet into the established session of its
@@ -44,13 +49,8 @@ func (b *Broker) open(cl *mqtt.Client, c *conn, pk packets.Packet) error {
 		return code
 	}
 	s := &session{b: b, cl: cl, conn: c, done: make(chan struct{}), release: func() {}}
-	s.client = Client{
-		ID:       cl.ID,
-		Session:  b.lastSession.Add(1),
-		Remote:   cl.Net.Remote,
-		Username: loginName(pk.Connect.Username),
-		Version:  pk.ProtocolVersion,
-	}
+	s.client = clientOf(cl, pk)
+	s.client.Session = b.lastSession.Add(1)
 	var code packets.Code
 	if s.will, code = b.newWill(s.client, pk); code != packets.CodeSuccess {
 		return code
@@ -87,6 +87,24 @@ func (b *Broker) refusal(pk packets.Packet) packets.Code {
 		return packets.ErrBadAuthenticationMethod
 	}
 	return packets.CodeSuccess
+}
+
+// reportRefusal tells the handler why a CONNECT packet is refused, unless that
+// is the server's fault or the client id is not one.
+func (b *Broker) reportRefusal(cl *mqtt.Client, pk packets.Packet, code packets.Code) {
+	why := ClientError
+	switch code {
+	case packets.ErrServerUnavailable, packets.ErrServerShuttingDown, packets.ErrClientIdentifierNotValid:
+		return
+	case packets.ErrNotAuthorized, packets.ErrBadUsernameOrPassword:
+		why = AuthorizationFailed
+	}
+	b.handler.Refused(b.ctx, clientOf(cl, pk), why)
+}
+
+// clientOf is a client as its CONNECT packet says, without a session.
+func clientOf(cl *mqtt.Client, pk packets.Packet) Client {
+	return Client{ID: cl.ID, Remote: cl.Net.Remote, Username: loginName(pk.Connect.Username), Version: pk.ProtocolVersion}
 }
 
 // loginName is the part of a user name that is not an SDK's metrics.
@@ -191,7 +209,7 @@ func (b *Broker) establish(s *session, clean bool) {
 		waiting.discard()
 	}
 	if died && clean { // the session it belonged to ends now
-		b.fanOut(dead.packet)
+		b.publishWill(b.ctx, dead.will)
 	}
 }
 
@@ -291,7 +309,7 @@ func (s *session) reportDisconnect(r Reason) {
 // it only if it got as far as CONNACK.
 func (b *Broker) persistent(s *session) bool {
 	known, ok := b.mqtt.Clients.Get(s.client.ID)
-	return ok && known == s.cl && s.established && b.expiry(s) > 0
+	return ok && known == s.cl && s.established && b.expiry(s) > 0 && !s.endClean.Load()
 }
 
 // expiry is how long the session is kept without a connection.

@@ -12,6 +12,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/broker"
 )
 
@@ -278,7 +279,13 @@ type hanging struct{ entered chan struct{} }
 
 func (h *hanging) Connect(context.Context, broker.Client) error             { return nil }
 func (h *hanging) Disconnect(context.Context, broker.Client, broker.Reason) {}
-func (h *hanging) Publish(ctx context.Context, _ broker.Client, _ string, _ []byte) (bool, error) {
+func (h *hanging) Refused(context.Context, broker.Client, broker.Reason)    {}
+func (h *hanging) Unsubscribed(context.Context, broker.Client, []string)    {}
+func (h *hanging) Subscribed(context.Context, broker.Client, []string, func(protocol.Message)) error {
+	return nil
+}
+
+func (h *hanging) Publish(ctx context.Context, _ broker.Client, _ protocol.Message) (bool, error) {
 	close(h.entered)
 	<-ctx.Done()
 	return false, ctx.Err()

@@ -1,7 +1,8 @@
 // Package dispatch is the MQTT face of the engine: it turns what devices
 // publish to the reserved topics into engine inputs, and refusals into
-// rejected messages (AWS IoT reference 7 and 9). It holds no state. It knows
-// neither broker nor store; what a device may publish is decided before it.
+// rejected messages (AWS IoT reference 7, 9 and 10). What comes over HTTP for
+// MQTT's side goes the same way. It holds no state. It knows neither broker nor
+// store; what a device may publish is decided before it.
 package dispatch
 
 import (
@@ -46,12 +47,16 @@ type Client struct {
 // Connect reports a new session; the client may be told that it is connected
 // when it returns nil.
 func (d *Dispatcher) Connect(ctx context.Context, c Client) error {
-	ip := c.Remote
-	if i := strings.LastIndexByte(ip, ':'); i >= 0 {
-		ip = ip[:i]
-	}
-	_, err := engine.Do(ctx, d.Engine, engine.Connect{ClientID: c.ID, Session: c.Session, IP: ip})
+	_, err := engine.Do(ctx, d.Engine, engine.Connect{ClientID: c.ID, Session: c.Session, IP: c.ip()})
 	return err
+}
+
+// ip is the host part of the client's address.
+func (c Client) ip() string {
+	if i := strings.LastIndexByte(c.Remote, ':'); i >= 0 {
+		return c.Remote[:i]
+	}
+	return c.Remote
 }
 
 // Disconnect reports the end of a session. It is tried again until it is
@@ -73,19 +78,23 @@ func (d *Dispatcher) Disconnect(ctx context.Context, c Client, reason string) {
 }
 
 // Publish handles a device's publish. handled is true for every reserved topic:
-// such a message is a request, not for subscribers. When it returns nil the request is
-// durable and answered, accepted or rejected; an error means that it could not be
+// such a message is a request, not for subscribers; and for a retained message,
+// which the engine sends to them. When it returns nil the request is durable
+// and answered, accepted or rejected; an error means that it could not be
 // stored, so that it must not be acknowledged.
-func (d *Dispatcher) Publish(ctx context.Context, c Client, name string, payload []byte) (handled bool, err error) {
-	if !topic.Reserved(name) {
-		return false, nil
+func (d *Dispatcher) Publish(ctx context.Context, c Client, m protocol.Message) (handled bool, err error) {
+	if !topic.Reserved(m.Topic) {
+		if m.Retain {
+			_, err = engine.Do(ctx, d.Engine, engine.Retain{Message: m})
+		}
+		return m.Retain, err
 	}
-	r := request{Dispatcher: d, ctx: ctx, client: c, name: name, payload: payload}
-	t, ok := topic.Parse(name)
+	r := request{Dispatcher: d, ctx: ctx, client: c, name: m.Topic, payload: m.Payload, retain: m.Retain}
+	t, ok := topic.Parse(m.Topic)
 	switch {
 	case ok:
 		err = r.serve(t)
-	case strings.Contains(name, "/jobs/"):
+	case strings.Contains(m.Topic, "/jobs/"):
 		r.refuseTopic()
 	}
 	if protocol.CodeOf(err) == protocol.Unavailable || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -101,9 +110,16 @@ type request struct {
 	client  Client
 	name    string
 	payload []byte
+	retain  bool
 }
 
+// errRetained refuses a request that asks to be retained.
+var errRetained = protocol.Errorf(protocol.InvalidRequest, "a message to a reserved topic cannot be retained: publish it without the retain flag")
+
 func (r request) serve(t topic.Topic) error {
+	if r.retain {
+		return r.refuse(t, errRetained)
+	}
 	switch t.Kind {
 	case topic.GetPendingJobExecutions:
 		return r.getPending(t)
@@ -115,5 +131,24 @@ func (r request) serve(t topic.Topic) error {
 		return r.update(t)
 	default:
 		return r.shadow(t)
+	}
+}
+
+// refuse rejects a request before it is read.
+func (r request) refuse(t topic.Topic, err error) error {
+	switch t.Kind {
+	case topic.GetShadow, topic.UpdateShadow, topic.DeleteShadow:
+		return r.rejectShadow(t, err, tokenOf(r.payload))
+	}
+	return r.reject(err, tokenOf(r.payload))
+}
+
+// answer sends an answer to the session that asked, or, when none did, to the
+// subscribers of its topic.
+func (r request) answer(name string, payload []byte) {
+	if r.client.Session == engine.Subscribers {
+		r.Gateway.Publish(name, payload)
+	} else {
+		r.Gateway.Send(r.client.Session, name, payload)
 	}
 }

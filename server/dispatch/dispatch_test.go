@@ -151,7 +151,7 @@ func TestRequests(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			topic := "$aws/things/dev1/" + c.topic
 			w.answer(0)
-			handled, err := d.Publish(t.Context(), dev1, topic, []byte(c.payload))
+			handled, err := d.Publish(t.Context(), dev1, protocol.Message{Topic: topic, Payload: []byte(c.payload)})
 			if !handled || err != nil {
 				t.Fatalf("handled %v, error %v", handled, err)
 			}
@@ -176,7 +176,7 @@ func TestOtherTopics(t *testing.T) {
 		"":                                  false,
 		"$aws/things/dev1/shadow/name//get": true,
 	} {
-		got, err := d.Publish(t.Context(), dev1, topic, []byte("x"))
+		got, err := d.Publish(t.Context(), dev1, protocol.Message{Topic: topic, Payload: []byte("x")})
 		if got != handled || err != nil {
 			t.Errorf("%q: handled %v, %v; want %v", topic, got, err, handled)
 		}
@@ -208,7 +208,7 @@ func TestRegisterOnRequest(t *testing.T) {
 		{"bad name", "bad name", ask, false},
 	} {
 		client := dispatch.Client{ID: string(c.client), Session: 9, Remote: "127.0.0.1:1"}
-		if _, err := d.Publish(t.Context(), client, "$aws/things/"+string(c.thing)+"/shadow/update", c.payload); err != nil {
+		if _, err := d.Publish(t.Context(), client, protocol.Message{Topic: "$aws/things/" + string(c.thing) + "/shadow/update", Payload: c.payload}); err != nil {
 			t.Fatal(err)
 		}
 		if got := exists(c.thing); got != c.want {
@@ -225,7 +225,7 @@ func TestNotStored(t *testing.T) {
 	s.mu.Unlock()
 	w.answer(0)
 	for _, topic := range []string{"$aws/things/dev1/jobs/start-next", "$aws/things/dev1/shadow/update"} {
-		handled, err := d.Publish(t.Context(), dev1, topic, []byte(`{"state":{"reported":{"a":1}}}`))
+		handled, err := d.Publish(t.Context(), dev1, protocol.Message{Topic: topic, Payload: []byte(`{"state":{"reported":{"a":1}}}`)})
 		if !handled || err == nil {
 			t.Errorf("%s: handled %v, error %v; an error must keep the acknowledgement back", topic, handled, err)
 		}
@@ -256,7 +256,7 @@ func FuzzPublish(f *testing.F) {
 	f.Add("jobs/start-next", []byte(`{"stepTimeoutInMinutes":-1}`))
 	f.Fuzz(func(t *testing.T, suffix string, payload []byte) {
 		topic := "$aws/things/dev1/" + suffix
-		handled, err := d.Publish(context.Background(), dev1, topic, payload)
+		handled, err := d.Publish(context.Background(), dev1, protocol.Message{Topic: topic, Payload: payload})
 		if !handled || err != nil {
 			t.Fatalf("handled %v, error %v", handled, err)
 		}

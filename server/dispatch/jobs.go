@@ -113,7 +113,7 @@ func (r request) accept(answer any) error {
 	if err != nil {
 		return err
 	}
-	r.Gateway.Send(r.client.Session, r.name+topic.Accepted, b)
+	r.answer(r.name+topic.Accepted, b)
 	return nil
 }
 
@@ -157,5 +157,5 @@ func (r request) send(m jobs.RejectedMessage) {
 		r.Logger.Error("cannot encode a rejection", "topic", r.name, "error", err)
 		return
 	}
-	r.Gateway.Send(r.client.Session, r.name+topic.Rejected, b)
+	r.answer(r.name+topic.Rejected, b)
 }

@@ -15,6 +15,11 @@ func (r request) shadow(t topic.Topic) error {
 	if err == nil {
 		return nil
 	}
+	return r.rejectShadow(t, err, token)
+}
+
+// rejectShadow answers a refused shadow request; it returns err.
+func (r request) rejectShadow(t topic.Topic, err error, token string) error {
 	refused := shadow.ErrorFrom(err, token)
 	if refused.Code >= 500 {
 		r.Logger.Warn("a shadow request failed", "thing", t.Thing, "error", err)

@@ -201,6 +201,7 @@ func (t *tx) close(j *jobEntry, e job.Event) bool {
 	for _, n := range j.waiting.all() {
 		t.forgetWaiting(j, n)
 	}
+	t.forgetAllVisits(j)
 	j.Status, j.LastUpdatedAt = next, t.now
 	return true
 }

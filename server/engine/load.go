@@ -22,6 +22,7 @@ type loader struct {
 	*state
 	members []member
 	waiting []waitingAt
+	visits  []visitsAt
 	execs   []*job.Execution
 }
 
@@ -85,6 +86,8 @@ func (l *loader) row(r store.Row) error {
 		l.execs = append(l.execs, &x)
 	case kindWaiting:
 		return l.waitingRow(r)
+	case kindVisits:
+		return l.visitsRow(r)
 	case kindGroup:
 		var g groupEntry
 		if err := json.Unmarshal(r.Value, &g.Group); err != nil {
@@ -249,6 +252,7 @@ func (l *loader) linkJobs() {
 			l.releaseAt(j, j.NextGrant)
 		}
 	}
+	l.linkVisits()
 	for _, x := range l.execs {
 		if l.jobs[x.JobID] != nil {
 			l.arm(x)

@@ -20,6 +20,7 @@ const (
 	kindMember    store.Kind = "member"    // T \0 G
 	kindExecution store.Kind = "execution" // T \0 J \0 number
 	kindWaiting   store.Kind = "waiting"   // T \0 J
+	kindVisits    store.Kind = "visits"    // T \0 J
 	kindThingType store.Kind = "thingtype" // name of the type
 	kindGroup     store.Kind = "group"     // G
 	kindJob       store.Kind = "job"       // J

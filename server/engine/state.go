@@ -83,6 +83,8 @@ type jobEntry struct {
 	latest  map[protocol.ThingName]*job.Execution
 	counts  job.Counts
 	waiting waitlist
+	// visits are those of things that came again, or that no execution tells of.
+	visits map[protocol.ThingName]job.Visits
 	// releaseSet is that a timer for the waiting things is set.
 	releaseSet bool
 }

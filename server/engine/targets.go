@@ -54,10 +54,14 @@ func (t *tx) retarget(n protocol.ThingName, flips map[protocol.ThingGroupName]bo
 }
 
 func (t *tx) change(j *jobEntry, n protocol.ThingName, joined, byConnectivity bool) job.Change {
-	return job.Change{
+	c := job.Change{
 		Thing: n, Joined: joined, ByConnectivity: byConnectivity,
-		Latest: j.latest[n], Waiting: j.waiting.has(n),
+		Latest: j.latest[n], Waiting: j.waiting.has(n), Dwelling: j.dwelling(n),
 	}
+	if joined {
+		c.Entry = len(j.visitsOf(n).Enter(t.now).At)
+	}
+	return c
 }
 
 // plan asks the planner and does what it decides.
@@ -68,6 +72,7 @@ func (t *tx) plan(j *jobEntry, changes []job.Change) {
 			c.Latest.LeftByConnectivity = c.ByConnectivity
 			t.putThing(c.Thing, kindExecution, executionKey(c.Latest), c.Latest)
 		}
+		t.remember(j, c, d)
 		switch d.Action {
 		case job.Queue:
 			t.queue(j, d.Thing)

@@ -112,6 +112,7 @@ func (in DeleteThing) step(t *tx) (struct{}, error) {
 	}
 	for _, j := range t.jobOrder.items {
 		t.forgetWaiting(t.jobs[j.key], in.Name)
+		t.forgetVisits(t.jobs[j.key], in.Name)
 	}
 	e.thing = nil
 	t.things.remove(th.CreatedAt, th.Name)

@@ -25,6 +25,7 @@ type timerKind int
 const (
 	timerExpire   timerKind = iota // an execution may have timed out
 	timerRelease                   // a job's rate may allow another execution
+	timerDwell                     // a thing may have been a target for long enough
 	timerSweep                     // clients have had their time to come back
 	timerRetained                  // a retained message may have expired
 )
@@ -70,6 +71,8 @@ func (t *tx) fireTimers() error {
 				j.releaseSet = false
 				t.releaseWaiting(j)
 			}
+		case timerDwell:
+			t.endDwell(due)
 		case timerSweep:
 			t.sweepSessions()
 		case timerRetained:
@@ -92,12 +95,20 @@ func (s *state) arm(x *job.Execution) {
 	}
 }
 
-// expires returns when an execution times out. What expired while the server
-// was down does so only after a grace, so that devices which ended meanwhile
-// can say so (rule 4).
+// expires returns when an execution times out; zero is never.
 func (s *state) expires(x *job.Execution) time.Time {
 	at := x.Expires()
-	if !at.IsZero() && at.Before(s.loadedAt) {
+	if at.IsZero() {
+		return at
+	}
+	return s.notBefore(at)
+}
+
+// notBefore returns when something is due. What was due while the server was
+// down is so only after a grace, so that devices can say first what happened
+// meanwhile (rule 4).
+func (s *state) notBefore(at time.Time) time.Time {
+	if at.Before(s.loadedAt) {
 		return s.loadedAt.Add(s.cfg.Rules.OverdueGrace)
 	}
 	return at

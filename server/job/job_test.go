@@ -62,6 +62,13 @@ func TestPlan(t *testing.T) {
 		{"rejoins after TIMED_OUT by connectivity", open, job.Change{Joined: true, ByConnectivity: true, Latest: left(execution(jobs.TimedOut))}, 0, job.Keep, job.ReasonReentry},
 		{"rejoins after SUCCEEDED by another field", open, job.Change{Joined: true, Latest: left(execution(jobs.Succeeded))}, 0, job.Queue, job.ReasonJoined},
 		{"left by another field, rejoins by connectivity", open, job.Change{Joined: true, ByConnectivity: true, Latest: execution(jobs.Failed)}, 0, job.Queue, job.ReasonJoined},
+		{"enters twice within an hour", open, job.Change{Joined: true, Entry: 2}, 0, job.Queue, job.ReasonJoined},
+		{"enters for the third time within an hour", open, job.Change{Joined: true, Entry: 3, Latest: execution(jobs.Removed)}, 0, job.Dwell, job.ReasonDwell},
+		{"enters for the third time, while running", open, job.Change{Joined: true, Entry: 3, Latest: execution(jobs.InProgress)}, 0, job.Keep, job.ReasonPending},
+		{"has dwelt", open, job.Change{Joined: true, Entry: 3, Dwelt: true}, 0, job.Queue, job.ReasonJoined},
+		{"has dwelt, the rate is used up", limited, job.Change{Joined: true, Entry: 3, Dwelt: true}, 0, job.Hold, job.ReasonRate},
+		{"joins while dwelling", open, job.Change{Joined: true, Entry: 4, Dwelling: true}, 0, job.Keep, job.ReasonWaiting},
+		{"leaves while dwelling", open, job.Change{Dwelling: true, Latest: execution(jobs.Removed)}, 0, job.Forget, job.ReasonLeft},
 		{"joins, the rate is used up", limited, job.Change{Joined: true}, 0, job.Hold, job.ReasonRate},
 		{"joins, others wait", job.Job{Status: job.InProgress, RatePerMinute: 60}, job.Change{Joined: true}, 2, job.Hold, job.ReasonRate},
 		{"is there at the start, the rate is used up", limited, job.Change{Joined: true, Initial: true}, 0, job.Hold, job.ReasonRate},
@@ -75,6 +82,9 @@ func TestPlan(t *testing.T) {
 			c.change.Thing = "dev1"
 			got := job.Plan(noon, c.job, rules.Safe(), []job.Change{c.change}, c.waiting)
 			want := job.Decision{Thing: "dev1", Action: c.action, Reason: c.reason}
+			if c.action == job.Dwell {
+				want.Until = noon.Add(10 * time.Second)
+			}
 			if len(got) != 1 || got[0] != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}

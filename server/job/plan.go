@@ -21,6 +21,11 @@ type Change struct {
 	Latest *Execution
 	// Waiting is set when the thing waits for the rate already.
 	Waiting bool
+	// Entry counts the thing's entries within [EntryWindow], this one
+	// included; Dwelling is set while it waits for the end of its dwell, Dwelt
+	// when that is why it comes again.
+	Entry           int
+	Dwelling, Dwelt bool
 }
 
 // Action is what a decision does.
@@ -31,6 +36,8 @@ const (
 	Queue Action = "queue"
 	// Hold lets the thing wait until the rate allows an execution.
 	Hold Action = "hold"
+	// Dwell lets the thing wait until it has been a target for a while.
+	Dwell Action = "dwell"
 	// Forget ends the waiting.
 	Forget Action = "forget"
 	// Remove ends a queued execution as REMOVED.
@@ -47,12 +54,15 @@ const (
 	ReasonJoined        Reason = "joined"               // the thing is a target now
 	ReasonRate          Reason = "rate"                 // the job's rate is used up
 	ReasonPending       Reason = "execution-pending"    // its last execution has not ended
-	ReasonWaiting       Reason = "waiting"              // it waits for the rate already
+	ReasonWaiting       Reason = "waiting"              // it waits already
+	ReasonDwell         Reason = "dwell"                // it comes and goes, and has to stay first (rule 5)
 	ReasonReentry       Reason = "reentry-connectivity" // only connectivity brought it back, and its last execution had ended (rule 5)
 	ReasonLeft          Reason = "left"                 // the thing is a target no more
 	ReasonInProgress    Reason = "in-progress-kept"     // running executions outlive the leave (rule 4)
 	ReasonEnded         Reason = "execution-ended"      // terminal states stay
 	ReasonNotInProgress Reason = "job-not-in-progress"  // the job makes no executions any more
+	ReasonNotActive     Reason = "group-not-active"     // it is a member of a group that is not ACTIVE yet (rule 8)
+	ReasonNoTarget      Reason = "no-target"            // the thing is not a target
 )
 
 // Decision is what becomes of one thing in one job, and why.
@@ -60,6 +70,8 @@ type Decision struct {
 	Thing  protocol.ThingName
 	Action Action
 	Reason Reason
+	// Until is the end of a dwell.
+	Until time.Time
 }
 
 // Plan decides what a batch of changes of a job's targets does. waiting is
@@ -74,10 +86,10 @@ func Plan(now time.Time, j Job, r rules.Rules, changes []Change, waiting int) []
 		} else {
 			d = planLeave(c)
 		}
-		switch d.Action {
-		case Hold:
+		switch {
+		case d.Action == Hold:
 			waiting++
-		case Forget:
+		case d.Action == Forget && c.Waiting:
 			waiting--
 		}
 		d.Thing = c.Thing
@@ -90,13 +102,16 @@ func planJoin(now time.Time, j *Job, r rules.Rules, c Change, waiting int) Decis
 	switch {
 	case j.Status != InProgress:
 		return Decision{Action: Keep, Reason: ReasonNotInProgress}
-	case c.Waiting:
+	case c.Waiting, c.Dwelling:
 		return Decision{Action: Keep, Reason: ReasonWaiting}
 	case c.Latest != nil && !c.Latest.Status.Terminal():
 		return Decision{Action: Keep, Reason: ReasonPending}
 	case r.RerunOnlyAfterRemoved && c.Latest != nil && c.Latest.Status != jobs.Removed &&
 		c.ByConnectivity && c.Latest.LeftByConnectivity:
 		return Decision{Action: Keep, Reason: ReasonReentry}
+	}
+	if dwell := DwellOf(c.Entry); r.DwellOnReentry && !c.Dwelt && dwell > 0 {
+		return Decision{Action: Dwell, Reason: ReasonDwell, Until: now.Add(dwell)}
 	}
 	if rate := j.rate(r); rate > 0 && (c.Initial || r.RateCoversJoiners) {
 		if waiting > 0 || now.Before(j.NextGrant) {
@@ -109,7 +124,7 @@ func planJoin(now time.Time, j *Job, r rules.Rules, c Change, waiting int) Decis
 
 func planLeave(c Change) Decision {
 	switch {
-	case c.Waiting:
+	case c.Waiting, c.Dwelling:
 		return Decision{Action: Forget, Reason: ReasonLeft}
 	case c.Latest == nil || c.Latest.Status.Terminal():
 		return Decision{Action: Keep, Reason: ReasonEnded}

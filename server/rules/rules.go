@@ -58,6 +58,10 @@ type Rules struct {
 	// RerunOnlyAfterRemoved makes a re-entry that only connectivity caused
 	// queue a new execution only after REMOVED (rule 5).
 	RerunOnlyAfterRemoved bool
+	// DwellOnReentry makes a thing that enters a job's targets for the third
+	// time within an hour, or more often, stay for a while before it gets an
+	// execution (rule 5).
+	DwellOnReentry bool
 	// RateCoversJoiners applies maximumPerMinute to things that join later
 	// too (rule 10).
 	RateCoversJoiners bool
@@ -99,6 +103,7 @@ func Safe() Rules {
 		SignedTargetTimeout:   24 * time.Hour,
 		OverdueGrace:          5 * time.Minute,
 		RerunOnlyAfterRemoved: true,
+		DwellOnReentry:        true,
 		RateCoversJoiners:     true,
 		IndexingOn:            true,
 		ReconnectGrace:        30 * time.Second,

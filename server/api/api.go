@@ -86,6 +86,7 @@ func (o *operations) table() map[string]restjson.Operation {
 		"iot.DescribeIndex":               restjson.Serve(o.describeIndex),
 		"iot.ListIndices":                 restjson.Serve(o.listIndices),
 		"iot.SearchIndex":                 restjson.Serve(o.searchIndex),
+		"iot.GetThingConnectivityData":    restjson.Serve(o.getThingConnectivityData),
 
 		"iot.CreateDynamicThingGroup": restjson.Serve(o.createDynamicThingGroup),
 		"iot.UpdateDynamicThingGroup": restjson.Serve(o.updateDynamicThingGroup),
@@ -125,6 +126,8 @@ func (o *operations) table() map[string]restjson.Operation {
 		"iotdata.GetThingShadow":    restjson.Serve(o.getThingShadow),
 		"iotdata.UpdateThingShadow": restjson.Serve(o.updateThingShadow),
 		"iotdata.DeleteThingShadow": restjson.Serve(o.deleteThingShadow),
+
+		"iotdata.ListNamedShadowsForThing": restjson.Serve(o.listNamedShadowsForThing),
 
 		"iotjobsdata.GetPendingJobExecutions":      restjson.Serve(o.getPendingJobExecutions),
 		"iotjobsdata.StartNextPendingJobExecution": restjson.Serve(o.startNextPendingJobExecution),

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,26 @@ func (v *View) Presence(n protocol.ThingName) (presence.Presence, error) {
 		return presence.Presence{}, err
 	}
 	return e.presence, nil
+}
+
+// NamedShadows lists the names of a thing's named shadows in their order; the
+// cursor is the last name. The thing need not be registered.
+func (v *View) NamedShadows(n protocol.ThingName, p Page) (page []string, next string) {
+	page = []string{}
+	e := v.t.names[n]
+	if e == nil {
+		return page, ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.shadows)) {
+		switch {
+		case name <= p.After || !e.shadows[name].Exists(): // the classic one has no name
+		case len(page) == p.Max:
+			return page, page[p.Max-1]
+		default:
+			page = append(page, name)
+		}
+	}
+	return page, ""
 }
 
 // Things lists things in the order of their creation (rule 26).

@@ -60,6 +60,7 @@ func waitFor(ctx context.Context, done <-chan struct{}) error {
 func (b *Broker) endOffline(id string, preventWill bool) bool {
 	b.mu.Lock()
 	_, offline := b.offline[id]
+	box := b.boxes[id]
 	dead, died := b.wills[id]
 	if offline {
 		delete(b.offline, id)
@@ -70,6 +71,7 @@ func (b *Broker) endOffline(id string, preventWill bool) bool {
 	if !offline {
 		return false
 	}
+	box.discard()
 	if cl, ok := b.mqtt.Clients.Get(id); ok {
 		b.forget(cl)
 	}

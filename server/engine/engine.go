@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,6 +41,9 @@ type Config struct {
 	Account, Region string
 	// RetainedLimits bound the retained messages.
 	RetainedLimits RetainedLimits
+	// Floor is a time known to have passed, such as that of the build; zero is
+	// none. The fleet's time never goes below it (rule 17).
+	Floor time.Time
 	// Batch bounds the inputs of one commit; 0 is 256.
 	Batch int
 	// NewID makes ids of things, groups and events; nil is random UUIDs.
@@ -54,6 +58,7 @@ type Engine struct {
 	in    chan *call
 	ready chan struct{}
 	done  chan struct{}
+	floor atomic.Int64 // Unix nanoseconds; written by the worker (clock.go)
 }
 
 // New returns an engine over a store. It touches nothing until Run.
@@ -68,10 +73,12 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.NewID == nil {
 		cfg.NewID = uuid.NewString
 	}
-	return &Engine{
+	e := &Engine{
 		cfg: cfg, boot: cfg.NewID(), in: make(chan *call, cfg.Batch),
 		ready: make(chan struct{}), done: make(chan struct{}),
-	}, nil
+	}
+	e.raise(cfg.Floor)
+	return e, nil
 }
 
 // Ready is closed when the stored fleet has been loaded.
@@ -165,14 +172,4 @@ func (g effect) release(to Gateway) {
 	default:
 		to.Send(g.session, g.topic, g.payload)
 	}
-}
-
-// clock returns the time of a step: never before an earlier one, because
-// queues and creation orders rest on it.
-func clock(last time.Time) time.Time {
-	now := time.Now().Round(0)
-	if now.Before(last) {
-		return last
-	}
-	return now
 }

@@ -90,13 +90,19 @@ const seedQuery = "connectivity.connected:true AND attributes.softwareVersion:5"
 
 func start(t *testing.T, s store.Store, r rules.Rules) *fleet {
 	t.Helper()
+	return startAt(t, s, r, time.Time{})
+}
+
+// startAt starts an engine that knows of a time that has passed already.
+func startAt(t *testing.T, s store.Store, r rules.Rules, floor time.Time) *fleet {
+	t.Helper()
 	if s == nil {
 		s = mem.New()
 	}
 	f := &fleet{T: t, wire: &wire{}, store: s}
 	e, err := engine.New(engine.Config{
 		Store: s, Gateway: f.wire, Rules: r, Account: "123456789012", Region: "us-east-1",
-		Logger: quiet(),
+		Logger: quiet(), Floor: floor,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,8 @@ type loader struct {
 	waiting []waitingAt
 	visits  []visitsAt
 	execs   []*job.Execution
+	// committedAt is the time of the last commit.
+	committedAt time.Time
 }
 
 type member struct {
@@ -40,9 +42,8 @@ type waitingAt struct {
 
 // load builds the state from the store: rows first, then what is derived
 // from them (index, groups, queues), then the timers and unfinished builds.
-func load(ctx context.Context, e *Engine, now time.Time) (*state, error) {
+func load(ctx context.Context, e *Engine) (*state, error) {
 	l := loader{state: newState(&e.cfg, e.boot)}
-	l.loadedAt = now
 	err := e.cfg.Store.Load(ctx, func(r store.Row) error {
 		if err := l.row(r); err != nil {
 			return fmt.Errorf("cannot read %s %q: %w", r.Kind, r.Key, err)
@@ -52,6 +53,9 @@ func load(ctx context.Context, e *Engine, now time.Time) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.raise(l.committedAt)
+	l.begin(e.tick())
+	l.unset = e.CheckClock() != nil
 	l.linkExecutions()
 	if l.indexing.Status != IndexOff {
 		l.indexing.Status = IndexActive // what follows is a whole build
@@ -63,7 +67,6 @@ func load(ctx context.Context, e *Engine, now time.Time) (*state, error) {
 		return nil, err
 	}
 	l.linkJobs()
-	l.timers.add(timer{at: now.Add(e.cfg.Rules.ReconnectGrace), kind: timerSweep})
 	return l.state, nil
 }
 
@@ -179,6 +182,8 @@ func (l *loader) configRow(r store.Row) error {
 		err := json.Unmarshal(r.Value, &l.indexing)
 		l.indexing.Thing = l.indexing.Thing.Normal()
 		return err
+	case keyClock:
+		return l.clockRow(r.Value)
 	case keyEvents:
 		return json.Unmarshal(r.Value, &l.events)
 	}

@@ -41,7 +41,6 @@ type loop struct {
 	state   *state
 	commits chan *batch
 	failed  chan error // capacity 1: a commit failed, the state is ahead of the store
-	last    time.Time
 }
 
 // Run claims the store, loads the fleet and steps inputs until ctx ends. It
@@ -65,8 +64,7 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 func (l *loop) load(ctx context.Context) error {
-	l.last = clock(l.last)
-	s, err := load(ctx, l.Engine, l.last)
+	s, err := load(ctx, l.Engine)
 	if err != nil {
 		return fmt.Errorf("cannot load the fleet: %w", err)
 	}
@@ -107,16 +105,21 @@ func (l *loop) step(ctx context.Context) error {
 	}
 }
 
-// idle is how long the worker may wait for an input.
+// idle is how long the worker may wait for an input: not for long at once,
+// because the machine's clock may be set meanwhile.
 func (l *loop) idle() time.Duration {
 	if len(l.state.background) > 0 {
 		return 0
 	}
-	at, ok := l.state.timers.next()
-	if !ok {
-		return time.Hour
+	const most = time.Minute
+	switch at, ok := l.state.timers.next(); {
+	case l.state.unset:
+		return time.Second
+	case !ok:
+		return most
+	default:
+		return min(max(0, time.Until(at)), most)
 	}
-	return max(0, time.Until(at))
 }
 
 // batch steps first and what else has come in by now, due timers and one
@@ -143,7 +146,9 @@ func (l *loop) batch(first *call) error {
 			more = false
 		}
 	}
-	run(internal((*tx).fireTimers))
+	if l.clockSet() {
+		run(internal((*tx).fireTimers))
+	}
 	if len(l.state.background) > 0 {
 		next := l.state.background[0]
 		l.state.background = l.state.background[1:]
@@ -157,6 +162,7 @@ func (l *loop) batch(first *call) error {
 		l.commits <- b
 		return errBroken
 	}
+	b.ops = l.stamp(b.ops)
 	l.commits <- b
 	return nil
 }
@@ -173,8 +179,7 @@ var (
 // one steps one input into the batch; it reports false when the state can
 // not be trusted any more.
 func (l *loop) one(b *batch, c *call) (healthy bool) {
-	l.last = clock(l.last)
-	t := &tx{state: l.state, now: l.last}
+	t := &tx{state: l.state, now: l.tick()}
 	err, healthy := l.guard(t, c)
 	if !healthy {
 		b.answers = append(b.answers, answer{c.done, errNotCommitted})

@@ -51,7 +51,7 @@ func TestNotifyMatrix(t *testing.T) {
 		{"thing deleted", []func(*fleet){create("a")}, func(f *fleet) { do(f, engine.DeleteThing{Name: "dev1"}) }, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := startAt(t)
+			f := queueOf(t)
 			for _, step := range c.before {
 				step(f)
 			}
@@ -68,7 +68,7 @@ func TestNotifyMatrix(t *testing.T) {
 	}
 }
 
-func startAt(t *testing.T) *fleet {
+func queueOf(t *testing.T) *fleet {
 	t.Helper()
 	f := start(t, nil, rules.Safe())
 	f.thing("dev1", "5")
@@ -78,7 +78,7 @@ func startAt(t *testing.T) *fleet {
 // TestAnswersOfUpdates: the requester alone gets the answer, before the
 // notifications, with state and document only when asked for.
 func TestAnswersOfUpdates(t *testing.T) {
-	f := startAt(t)
+	f := queueOf(t)
 	f.job("a", job.Snapshot, thingARN("dev1"))
 	f.wire.take()
 	in := engine.UpdateExecution{Thing: "dev1", JobID: "a", Session: 7, Request: jobs.UpdateRequest{

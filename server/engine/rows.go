@@ -32,6 +32,7 @@ const (
 const (
 	keyIndexing = "indexing"
 	keyEvents   = "events"
+	keyClock    = "clock"
 )
 
 // memberRow is the value of a membership.

@@ -47,8 +47,10 @@ type state struct {
 
 	events EventConfig
 	timers timers
-	// loadedAt is when the state was loaded.
+	// loadedAt is when the state was loaded, or when the clock was set after
+	// that; unset is that it still has to be (clock.go).
 	loadedAt time.Time
+	unset    bool
 	// armed is for when a running execution's timer is set.
 	armed map[*job.Execution]time.Time
 	// background is work in slices: building groups, rebuilding the index.

@@ -74,7 +74,9 @@ func (t *tx) fireTimers() error {
 		case timerDwell:
 			t.endDwell(due)
 		case timerSweep:
-			t.sweepSessions()
+			if !t.now.Before(t.loadedAt.Add(t.cfg.Rules.ReconnectGrace)) {
+				t.sweepSessions()
+			}
 		case timerRetained:
 			t.expireRetained(due)
 		}

@@ -73,3 +73,23 @@ func (h Handler) Subscribed(ctx context.Context, c broker.Client, filters []stri
 func (h Handler) Unsubscribed(ctx context.Context, c broker.Client, filters []string) {
 	h.Dispatcher.Unsubscribed(ctx, client(c), filters)
 }
+
+// Messages is MQTT as the HTTP API sees it.
+type Messages struct {
+	Dispatcher *dispatch.Dispatcher
+	Broker     *broker.Broker
+}
+
+// Publish implements api.Messages.
+func (m Messages) Publish(ctx context.Context, message protocol.Message) error {
+	message, err := m.Broker.Admit(message)
+	if err != nil {
+		return err
+	}
+	return m.Dispatcher.Inject(ctx, message)
+}
+
+// Disconnect implements api.Messages.
+func (m Messages) Disconnect(ctx context.Context, clientID string, cleanSession, preventWill bool) (bool, error) {
+	return m.Broker.Disconnect(ctx, clientID, broker.DisconnectOptions{CleanSession: cleanSession, PreventWill: preventWill})
+}

@@ -14,10 +14,16 @@ import (
 // HTTP; over MQTT the packet's limit does.
 const largestProperties = 8 << 10
 
-// Check returns why a client may not send a message, by the broker's limits,
-// as an InvalidRequest. It is for messages that come another way than MQTT.
-func (b *Broker) Check(m protocol.Message) error {
-	l := b.limits
+// Admit checks a message that comes another way than MQTT by the broker's
+// limits and cuts its time to what they allow. Errors are InvalidRequests.
+func (b *Broker) Admit(m protocol.Message) (protocol.Message, error) {
+	if last := time.Now().Add(b.limits.MessageExpiry); m.Expires.After(last) {
+		m.Expires = last
+	}
+	return m, b.limits.refuseMessage(m)
+}
+
+func (l Limits) refuseMessage(m protocol.Message) error {
 	switch {
 	case !printable(m.Topic) || !l.validTopic(m.Topic):
 		return protocol.Errorf(protocol.InvalidRequest,

@@ -294,7 +294,7 @@ func TestVirtualRetainedExpiry(t *testing.T) {
 	})
 }
 
-func TestCheck(t *testing.T) {
+func TestAdmit(t *testing.T) {
 	b, err := broker.New(broker.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +324,7 @@ func TestCheck(t *testing.T) {
 		{"property with NUL", property("k", "\x00"), false},
 		{"too many properties", property("k", strings.Repeat("v", 8<<10)), false},
 	} {
-		err := b.Check(c.message)
+		_, err := b.Admit(c.message)
 		if (err == nil) != c.ok || err != nil && protocol.CodeOf(err) != protocol.InvalidRequest {
 			t.Errorf("%s: %v", c.name, err)
 		}

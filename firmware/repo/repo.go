@@ -41,9 +41,9 @@ const (
 type Config struct {
 	// Dir is the repository's folder; it is created with mode 0700.
 	Dir string
-	// NotBefore is a time known to have passed, such as that of the build:
-	// with a clock below it nothing is signed. Zero is none.
-	NotBefore time.Time
+	// NotBefore returns a time known to have passed, such as that of the last
+	// commit: with a clock below it nothing is signed. Nil is none.
+	NotBefore func() time.Time
 	// Metadata is used in place of Dir/metadata when it is set.
 	Metadata durable.FS
 	// MaxArtifact bounds an uploaded artifact in bytes; default 4 GiB.
@@ -56,7 +56,7 @@ type Repository struct {
 	dir         *os.Root     // artifacts, uploads, key
 	disk        durable.Disk // metadata
 	key         ed25519.PrivateKey
-	notBefore   time.Time
+	notBefore   func() time.Time
 	maxArtifact int64
 
 	mu    sync.Mutex            // serialises what writes metadata
@@ -80,6 +80,9 @@ type state struct {
 // the first start. A publication that a crash cut short is finished when the
 // next signature is made: call [Repository.Resign] or Run after Open.
 func Open(cfg Config) (*Repository, error) {
+	if cfg.NotBefore == nil {
+		cfg.NotBefore = func() time.Time { return time.Time{} }
+	}
 	if cfg.MaxArtifact == 0 {
 		cfg.MaxArtifact = 4 << 30
 	}

@@ -22,6 +22,8 @@ const (
 	snapshotEarly = 15 * 24 * time.Hour
 	// clockSlack is how far the clock may lie behind the last signature.
 	clockSlack = time.Hour
+	// callTime is how old the time may be with which a signature is asked for.
+	callTime = time.Minute
 	// keepVersions is how many old snapshots and targets stay readable for
 	// devices that are in the middle of a refresh.
 	keepVersions = 8
@@ -103,16 +105,20 @@ func (r *Repository) sign(s *state, now time.Time) error {
 // signingTime is now in whole seconds, never before the last signature.
 func (r *Repository) signingTime(s *state, now time.Time) (time.Time, error) {
 	now = now.UTC().Truncate(time.Second)
-	floor := s.issued
-	if r.notBefore.After(floor) {
-		floor = r.notBefore.UTC().Truncate(time.Second)
-	}
-	if now.Before(floor.Add(-clockSlack)) {
-		return now, protocol.Errorf(protocol.Unavailable, "the server's clock reads %s, but it was already %s: firmware metadata is not signed until the clock is set",
-			now.Format(time.RFC3339), floor.Format(time.RFC3339))
-	}
-	if now.Before(floor) {
-		return floor, nil
+	for _, floor := range []struct {
+		at    time.Time
+		slack time.Duration
+	}{
+		{s.issued, clockSlack},
+		{r.notBefore().UTC().Truncate(time.Second), callTime},
+	} {
+		switch {
+		case now.Before(floor.at.Add(-floor.slack)):
+			return now, protocol.Errorf(protocol.Unavailable, "the server's clock reads %s, but it was already %s: firmware metadata is not signed until the clock is set",
+				now.Format(time.RFC3339), floor.at.Format(time.RFC3339))
+		case now.Before(floor.at):
+			now = floor.at
+		}
 	}
 	return now, nil
 }

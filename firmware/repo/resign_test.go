@@ -106,7 +106,7 @@ func TestRestoreFromBackup(t *testing.T) {
 
 func TestClockThatGoesBack(t *testing.T) {
 	disk := durable.NewCrashable()
-	r := open(t, repo.Config{Metadata: disk, NotBefore: start.AddDate(0, -1, 0)})
+	r := open(t, repo.Config{Metadata: disk, NotBefore: func() time.Time { return start.AddDate(0, -1, 0) }})
 	o := operator(t, r)
 	store(t, r, 5)
 	if err := r.Publish(time.Unix(0, 0), o.Bundle()); err == nil || !strings.Contains(err.Error(), "clock") {

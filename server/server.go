@@ -18,6 +18,7 @@ import (
 	"github.com/muster-iot/muster/server/broker"
 	"github.com/muster-iot/muster/server/dispatch"
 	"github.com/muster-iot/muster/server/engine"
+	"github.com/muster-iot/muster/server/issuer"
 	"github.com/muster-iot/muster/server/rules"
 	"github.com/muster-iot/muster/server/store/pebble"
 )
@@ -141,9 +142,13 @@ func (s *Server) assemble(p *parts, secure *tlsConfigs, stopping <-chan struct{}
 		return err
 	}
 	gateway.Broker = p.broker
+	devices, err := issuer.New(filepath.Join(s.cfg.Data, "identity"))
+	if err != nil {
+		return err
+	}
 	aws, err := api.New(api.Config{
 		Engine: p.engine, Region: s.cfg.Region, Account: s.cfg.Account,
-		Endpoint: p.ports.addresses().broker(), JobsEndpoint: p.ports.addresses().web(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
+		Issuer: devices, Endpoint: p.ports.addresses().broker(), JobsEndpoint: p.ports.addresses().web(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err

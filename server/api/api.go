@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 
 	"github.com/muster-iot/muster/protocol"
@@ -24,6 +25,8 @@ type Config struct {
 	// Endpoint is the host[:port] of the MQTT broker, JobsEndpoint that of the
 	// HTTP planes, as DescribeEndpoint answers them.
 	Endpoint, JobsEndpoint string
+	// Issuer makes certificates for devices; required.
+	Issuer Issuer
 	// Credentials verify signatures; required unless Dev is set.
 	Credentials restjson.Credentials
 	// Dev accepts any signature and none.
@@ -36,12 +39,18 @@ type Handler struct{ front *restjson.Handler }
 
 // New returns a handler over an engine.
 func New(cfg Config) (*Handler, error) {
-	if cfg.Engine == nil {
-		return nil, errors.New("api needs an engine")
+	if cfg.Engine == nil || cfg.Issuer == nil {
+		return nil, errors.New("api needs an engine and an issuer")
 	}
+	served := &operations{
+		engine: cfg.Engine, issuer: cfg.Issuer, keys: make(chan struct{}, 1),
+		endpoint: cfg.Endpoint, jobsEndpoint: cfg.JobsEndpoint,
+	}
+	table := served.table()
+	maps.Copy(table, served.identityTable())
 	front := restjson.Config{
 		Services:   []awsmodel.Service{iotService(), iotdata.Service(), iotjobsdata.Service()},
-		Operations: (&operations{engine: cfg.Engine, endpoint: cfg.Endpoint, jobsEndpoint: cfg.JobsEndpoint}).table(),
+		Operations: table,
 		Region:     cfg.Region, Account: cfg.Account,
 		Credentials: cfg.Credentials, AcceptAny: cfg.Dev, Logger: cfg.Logger,
 	}
@@ -69,6 +78,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.front.Se
 // operations are the functions that serve the operations.
 type operations struct {
 	engine *engine.Engine
+	issuer Issuer
+	keys   chan struct{} // holds one while a key is made
 	// endpoint is the address of the broker, jobsEndpoint that of the HTTP planes.
 	endpoint, jobsEndpoint string
 }

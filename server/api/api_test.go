@@ -63,7 +63,7 @@ func newFleetOver(t *testing.T, r rules.Rules, s store.Store) *fleet {
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	h, err := api.New(api.Config{
-		Engine: e, Region: "us-east-1", Account: "123456789012", Endpoint: "127.0.0.1:8883", JobsEndpoint: "127.0.0.1:8443", Dev: true,
+		Engine: e, Issuer: devices(t), Region: "us-east-1", Account: "123456789012", Endpoint: "127.0.0.1:8883", JobsEndpoint: "127.0.0.1:8443", Dev: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -181,14 +181,17 @@ func (f *fleet) member(body, name string) string {
 }
 
 func TestNewRefuses(t *testing.T) {
-	if _, err := api.New(api.Config{Dev: true}); err == nil {
+	if _, err := api.New(api.Config{Dev: true, Issuer: devices(t)}); err == nil {
 		t.Error("an api without an engine")
 	}
 	e, err := engine.New(engine.Config{Store: mem.New(), Gateway: silent{}, Rules: rules.Safe(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := api.New(api.Config{Engine: e}); err == nil {
+	if _, err := api.New(api.Config{Engine: e, Dev: true}); err == nil {
+		t.Error("an api without an issuer")
+	}
+	if _, err := api.New(api.Config{Engine: e, Issuer: devices(t)}); err == nil {
 		t.Error("an api without credentials")
 	}
 }

@@ -27,7 +27,7 @@ func FuzzOperations(f *testing.F) {
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	f.Cleanup(func() { cancel(); <-ended })
-	h, err := api.New(api.Config{Engine: e, Region: "us-east-1", Account: "123456789012", Dev: true})
+	h, err := api.New(api.Config{Engine: e, Issuer: devices(f), Region: "us-east-1", Account: "123456789012", Dev: true})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func FuzzOperations(f *testing.F) {
 	for _, seed := range []struct{ service, method, path, query, body string }{
 		{"iot", "POST", "/things/T", "", `{"attributePayload":{"attributes":{"a":"1"}}}`},
 		{"iot", "PATCH", "/things/T", "", `{"attributePayload":{"attributes":{"a":""},"merge":true},"expectedVersion":1}`},
-		{"iot", "GET", "/things", "attributeName=a&maxResults=1&nextToken=eyJmIjoiIiwiYSI6IngifQ", ""},
+		{"iot", "GET", "/things", "attributeName=a&maxResults=1&nextToken=PMRGMIR2EIRCYITBEI5CE6BCPU", ""},
 		{"iot", "POST", "/dynamic-thing-groups/G", "", `{"queryString":"attributes.a:1 OR NOT connectivity.connected:true"}`},
 		{"iot", "PATCH", "/dynamic-thing-groups/G", "", `{"thingGroupProperties":{},"queryString":"thingName:T*"}`},
 		{"iot", "POST", "/indices/search", "", `{"queryString":"shadow.reported.a:[1 TO 5}","maxResults":1}`},

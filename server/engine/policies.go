@@ -171,17 +171,28 @@ func (in AttachPolicy) step(t *tx) (struct{}, error) {
 	return struct{}{}, nil
 }
 
-// DetachPolicy takes a policy off a target. One that does not exist or is not
-// attached does no harm; a target that does not exist is an InvalidRequest.
+// DetachPolicy takes a policy off a target. A policy that does not exist or is
+// not attached does no harm, and a target that does not exist is an
+// InvalidRequest; Strict, as the older DetachPrincipalPolicy is, makes each a NotFound.
 type DetachPolicy struct {
 	Name   identity.PolicyName
 	Target string // ARN
+	Strict bool
 }
 
 func (in DetachPolicy) step(t *tx) (struct{}, error) {
+	if _, err := t.policy(in.Name); err != nil && in.Strict {
+		return struct{}{}, err
+	}
 	from, err := t.targetOf(in.Target)
+	if err != nil && !in.Strict {
+		err = protocol.Errorf(protocol.InvalidRequest, "cannot detach policy %q: %v", in.Name, err)
+	}
 	if err != nil {
-		return struct{}{}, protocol.Errorf(protocol.InvalidRequest, "cannot detach policy %q: %v", in.Name, err)
+		return struct{}{}, err
+	}
+	if _, attached := t.attachments.get(in.Name, from); !attached && in.Strict {
+		return struct{}{}, protocol.Errorf(protocol.NotFound, "policy %q is not attached to %q", in.Name, in.Target)
 	}
 	t.detach(in.Name, from)
 	return struct{}{}, nil

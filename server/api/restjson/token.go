@@ -2,7 +2,7 @@ package restjson
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
+	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
 
@@ -17,6 +17,10 @@ type token struct {
 	After   string `json:"a"`
 }
 
+// alphabet holds letters and digits only: a marker may hold no - and no _, a
+// query string no + without care.
+func alphabet() *base32.Encoding { return base32.StdEncoding.WithPadding(base32.NoPadding) }
+
 // Token returns the nextToken of a page whose last item is after, which is
 // any text the operation understands.
 func (c Call) Token(after string) *string {
@@ -24,7 +28,7 @@ func (c Call) Token(after string) *string {
 	if err != nil {
 		return nil // a structure of strings always marshals
 	}
-	return new(base64.RawURLEncoding.EncodeToString(text))
+	return new(alphabet().EncodeToString(text))
 }
 
 // After returns the text that [Call.Token] was given for the page before, and
@@ -34,7 +38,7 @@ func (c Call) After(nextToken *string) (string, error) {
 	if nextToken == nil || *nextToken == "" {
 		return "", nil
 	}
-	text, err := base64.RawURLEncoding.DecodeString(*nextToken)
+	text, err := alphabet().DecodeString(*nextToken)
 	var t token
 	if err == nil {
 		err = json.Unmarshal(text, &t)

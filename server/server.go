@@ -148,7 +148,7 @@ func (s *Server) assemble(p *parts, secure *tlsConfigs, stopping <-chan struct{}
 	}
 	aws, err := api.New(api.Config{
 		Engine: p.engine, Region: s.cfg.Region, Account: s.cfg.Account,
-		Issuer: devices, Endpoint: p.ports.addresses().broker(), JobsEndpoint: p.ports.addresses().web(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
+		Messages: Messages{dispatcher, p.broker}, Issuer: devices, Endpoint: p.ports.addresses().broker(), JobsEndpoint: p.ports.addresses().web(), Dev: s.cfg.Dev, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err

@@ -32,6 +32,9 @@ type Config struct {
 	// Dev accepts any signature and none.
 	Dev    bool
 	Logger *slog.Logger // nil discards
+	// Messages is the MQTT side; without it Publish and DeleteConnection are
+	// not served.
+	Messages Messages
 }
 
 // Handler answers the requests of AWS clients.
@@ -48,6 +51,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	table := served.table()
 	maps.Copy(table, served.identityTable())
+	maps.Copy(table, messaging{served, cfg.Messages}.table())
 	front := restjson.Config{
 		Services:   []awsmodel.Service{iotService(), iotdata.Service(), iotjobsdata.Service()},
 		Operations: table,

@@ -37,7 +37,7 @@ type layer struct {
 // layers returns the import table. Protocol is the ground.
 func layers() []layer {
 	virtual := []string{"simulator", "simulator/virtual/...", "simulator/world/..."}
-	simulator := []string{"simulator/...", "agent/...", "protocol/...", "firmware/...", "internal/durable", "internal/faultnet", "internal/pause"}
+	simulator := []string{"simulator/...", "agent/...", "protocol/...", "firmware/...", "internal/durable", "internal/faultnet", "internal/floor", "internal/pause"}
 	return []layer{
 		{
 			name: "protocol imports the standard library only",
@@ -82,7 +82,7 @@ func layers() []layer {
 		},
 		{
 			name: "internal helpers stand alone",
-			from: []string{"internal/..."}, except: []string{"internal/testbed/..."}, own: []string{"internal/durable"},
+			from: []string{"internal/..."}, except: []string{"internal/testbed/...", "internal/bench/..."}, own: []string{"internal/durable"},
 		},
 	}
 }

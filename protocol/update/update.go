@@ -37,10 +37,10 @@ func Parse(doc []byte) (d Document, ok bool, err error) {
 	var probe struct {
 		Muster *json.RawMessage `json:"muster"`
 	}
-	if json.Unmarshal(doc, &probe) != nil || probe.Muster == nil {
+	if protocol.DecodeObject(doc, &probe) != nil || probe.Muster == nil {
 		return Document{}, false, nil
 	}
-	if err := json.Unmarshal(doc, &d); err != nil {
+	if err := protocol.DecodeObject(doc, &d); err != nil {
 		return Document{}, true, protocol.Errorf(protocol.InvalidRequest, "job document is not a Muster document: %v", err)
 	}
 	switch {

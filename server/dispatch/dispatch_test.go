@@ -130,6 +130,8 @@ func TestRequests(t *testing.T) {
 		{"no such operation", "jobs/fw-6/explode", `{}`, "/rejected", `"code":"InvalidTopic"`},
 		{"no such operation echoes the token", "jobs/fw-6/explode", `{"clientToken":"c4"}`, "/rejected", `"clientToken":"c4"`},
 		{"a member that refuses its value stands before the token", "jobs/fw-6/update", `{"status":"IN_PROGRESS","expectedVersion":"nine","clientToken":"c5"}`, "/rejected", `"clientToken":"c5"`},
+		{"names of members match by case", "jobs/fw-6/update", `{"Status":"IN_PROGRESS","clientToken":"c6"}`, "/rejected", `"clientToken":"c6"`},
+		{"another case says nothing", "jobs/fw-6/get", `{"IncludeJobDocument":false,"ExecutionNumber":9,"ClientToken":7}`, "/accepted", `"jobDocument":{"v":6}`},
 		{"start", "jobs/start-next", `{"statusDetails":{"step":"begin"},"clientToken":"c3"}`, "/accepted", `"status":"IN_PROGRESS","statusDetails":{"step":"begin"}`},
 		{"start again is unchanged", "jobs/start-next", `{"statusDetails":{"step":"other"}}`, "/accepted", `"statusDetails":{"step":"begin"}`},
 		{"version mismatch tells the state", "jobs/fw-6/update", `{"status":"IN_PROGRESS","expectedVersion":"9"}`, "/rejected", `"code":"VersionMismatch","message":"Expected version 9 but found version 2","executionState":{"status":"IN_PROGRESS"`},

@@ -73,7 +73,7 @@ func (r request) decode(into any, token *string) bool {
 	if len(body) == 0 {
 		return true
 	}
-	err := json.Unmarshal(body, into)
+	err := protocol.DecodeObject(body, into)
 	wrong, wrongMember := errors.AsType[*json.UnmarshalTypeError](err)
 	_, ours := errors.AsType[*protocol.Error](err)
 	if wrongMember {
@@ -102,7 +102,7 @@ func tokenOf(body []byte) string {
 	var m struct {
 		ClientToken string `json:"clientToken"`
 	}
-	if json.Unmarshal(body, &m) != nil || len(m.ClientToken) > maxToken {
+	if protocol.DecodeObject(body, &m) != nil || len(m.ClientToken) > maxToken {
 		return ""
 	}
 	return m.ClientToken

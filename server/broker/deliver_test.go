@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,18 +205,27 @@ func TestSubscriptionOptionsOfMQTT5(t *testing.T) {
 	w.wantNothing()
 }
 
-// TestPublishRate: a client above the rate is slowed down, not cut off.
-func TestPublishRate(t *testing.T) {
-	s := start(t, broker.Limits{PublishRate: 50})
-	w := connect(t, s.addr, "dev", 4)
-	begin := time.Now()
-	for i := range uint16(60) {
-		w.publish("a", "x", 1, i+1)
-		if ack := w.receive(); ack.FixedHeader.Type != packets.Puback {
-			t.Fatalf("got packet type %d", ack.FixedHeader.Type)
-		}
-	}
-	if took := time.Since(begin); took < 150*time.Millisecond {
-		t.Errorf("60 publishes at 50 a second, 50 at once, took %v", took)
+// TestRate: a client above the rate is slowed down, not cut off.
+func TestRate(t *testing.T) {
+	ping := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}}
+	for name, ask := range map[string]func(w *wire){
+		"PUBLISH":     func(w *wire) { w.publish("a", "x", 1, 1); w.receive() },
+		"SUBSCRIBE":   func(w *wire) { w.subscribe(0, "a") },
+		"UNSUBSCRIBE": func(w *wire) { w.unsubscribe("a") },
+		"PINGREQ":     func(w *wire) { w.send(ping); w.receive() },
+		"payload":     func(w *wire) { w.publish("a", strings.Repeat("x", 20_000), 1, 1); w.receive() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, broker.Limits{PublishRate: 50, PublishBytesRate: 1_000_000})
+			w := connect(t, s.addr, "dev", 4)
+			begin := time.Now()
+			for range 60 { // 50 of them at once; or 1 MB of 1.2 MB
+				ask(w)
+			}
+			if took := time.Since(begin); took < 150*time.Millisecond {
+				t.Errorf("60 of them, at 50 a second and 50 at once, took %v", took)
+			}
+		})
 	}
 }

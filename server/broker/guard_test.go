@@ -208,22 +208,6 @@ func TestSubscribeLimits(t *testing.T) {
 	})
 }
 
-// TestDeepSubscribe is the 64 KB SUBSCRIBE with 32,000 levels that costs mochi
-// 12 seconds.
-func TestDeepSubscribe(t *testing.T) {
-	s := start(t, broker.Limits{})
-	w := connect(t, s.addr, "dev", 4)
-	begin := time.Now()
-	if got := w.subscribe(1, strings.Repeat("a/", 32_000)); got[0] != 0x80 {
-		t.Errorf("SUBACK %#x, want failure", got[0])
-	}
-	if took := time.Since(begin); took > time.Second {
-		t.Errorf("answered after %v", took)
-	} else {
-		t.Logf("answered after %v", took)
-	}
-}
-
 func TestPermissions(t *testing.T) {
 	s := start(t, broker.Limits{}, func(cfg *broker.Config) {
 		cfg.Authorizer = only{publish: "mine/#", subscribe: "mine/#"}
@@ -264,27 +248,6 @@ func TestListenerClosedByOthers(t *testing.T) {
 	_ = listener.Close()
 	if err := b.Run(context.Background()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Run: %v", err)
-	}
-}
-
-func TestConnectionCaps(t *testing.T) {
-	for name, limits := range map[string]broker.Limits{
-		"in total": {Connections: 2}, "per address": {ConnectionsPerIP: 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, limits)
-			first := connect(t, s.addr, "one", 4)
-			connect(t, s.addr, "two", 4)
-			dial(t, s.addr).wantClosed(patience)
-			_ = first.Close()
-			wantReasons(t, s, "one", broker.ConnectionLost)
-			eventually(t, "room for another one", func() bool {
-				w := dial(t, s.addr)
-				_, _ = w.Write(encode(t, connectPacket("three", 4)))
-				_, err := w.next(patience)
-				return err == nil
-			})
-		})
 	}
 }
 

@@ -254,6 +254,11 @@ func encode(t testing.TB, pk packets.Packet) []byte {
 	case packets.Subscribe:
 		pk.FixedHeader.Qos = 1
 		err = pk.SubscribeEncode(&buf)
+	case packets.Unsubscribe:
+		pk.FixedHeader.Qos = 1
+		err = pk.UnsubscribeEncode(&buf)
+	case packets.Auth:
+		err = pk.AuthEncode(&buf)
 	case packets.Pingreq:
 		err = pk.PingreqEncode(&buf)
 	case packets.Disconnect:
@@ -304,6 +309,21 @@ func (w *wire) subscribe(qos byte, filters ...string) []byte {
 	return ack.ReasonCodes
 }
 
+// unsubscribe returns the UNSUBACK.
+func (w *wire) unsubscribe(filters ...string) packets.Packet {
+	w.t.Helper()
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe}, PacketID: 8}
+	for _, f := range filters {
+		pk.Filters = append(pk.Filters, packets.Subscription{Filter: f})
+	}
+	w.send(pk)
+	ack := w.receive()
+	if ack.FixedHeader.Type != packets.Unsuback || ack.PacketID != 8 {
+		w.t.Fatalf("UNSUBSCRIBE answered by type %d", ack.FixedHeader.Type)
+	}
+	return ack
+}
+
 // next reads one packet.
 func (w *wire) next(timeout time.Duration) (packets.Packet, error) {
 	_ = w.SetReadDeadline(time.Now().Add(timeout))
@@ -331,6 +351,8 @@ func (w *wire) next(timeout time.Duration) (packets.Packet, error) {
 		err = pk.PubackDecode(body)
 	case packets.Suback:
 		err = pk.SubackDecode(body)
+	case packets.Unsuback:
+		err = pk.UnsubackDecode(body)
 	case packets.Disconnect:
 		err = pk.DisconnectDecode(body)
 	}

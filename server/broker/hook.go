@@ -134,6 +134,8 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 			return pk, s.reject(r, code)
 		}
 		s.throttle(len(pk.Payload))
+	case packets.Subscribe, packets.Unsubscribe, packets.Pingreq:
+		s.throttle(pk.FixedHeader.Remaining)
 	}
 	return pk, nil
 }
@@ -197,7 +199,8 @@ func (s *session) resolveAlias(pk *packets.Packet) bool {
 	return pk.TopicName != ""
 }
 
-// throttle delays a client that publishes faster than it may.
+// throttle delays a client that asks for more than it may: publishes, and
+// whatever else the broker has to answer.
 func (s *session) throttle(size int) {
 	now := time.Now()
 	wait := max(

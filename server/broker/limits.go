@@ -39,7 +39,8 @@ type Limits struct {
 	MessageExpiry time.Duration
 
 	// PublishRate and PublishBytesRate are publishes and payload bytes per
-	// second of a connection: 100 and 512 KiB (AWS); negative is no limit. A
+	// second of a connection: 100 and 512 KiB (AWS); negative is no limit.
+	// SUBSCRIBE, UNSUBSCRIBE and PINGREQ packets count like publishes. A
 	// faster client is read more slowly; nothing is dropped.
 	PublishRate, PublishBytesRate int
 

@@ -31,8 +31,8 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 	s := connOf(cl).session
 	s.grants = s.grants[:0]
 	for i, sub := range pk.Filters {
-		if codes[i] < packets.ErrUnspecifiedError.Code && len(s.grants) < len(s.again) {
-			s.grants = append(s.grants, grant{sub, s.again[len(s.grants)]})
+		if codes[i] < packets.ErrUnspecifiedError.Code {
+			s.grants = append(s.grants, grant{sub, s.again[i]})
 		}
 	}
 }

@@ -17,6 +17,7 @@ package simulator
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,9 +45,12 @@ type Event = device.Event
 type Config struct {
 	// HTTP is the server's base URL, http://host:port. Required.
 	HTTP string
-	// MQTT is the broker's address, host:port. Required; awsapi's
-	// MQTTEndpoint asks the server for it.
+	// MQTT is the broker's address, host:port or mqtts://host:port for TLS.
+	// Required; awsapi's MQTTEndpoint asks the server for it.
 	MQTT string
+	// TLS says whom things, observer and judge trust and what they show, over
+	// MQTT and HTTPS. Default: the system's roots, no certificate.
+	TLS *tls.Config
 	// Root is the root metadata of the server's signed repository. Required.
 	Root []byte
 	// Product is what the things run; they are born with Version, whose
@@ -64,7 +68,7 @@ type Config struct {
 	// FailureProbability is that of a new version not becoming healthy, 0 to 1.
 	FailureProbability float64
 	// Sources are local addresses to connect from, taken in turn. Default:
-	// the system's choice.
+	// those of device.Sources.
 	Sources []netip.Addr
 	// Logger takes what the fleet does; Agents what its agents log. Default:
 	// nothing is logged.
@@ -112,18 +116,23 @@ func New(cfg Config) (*Fleet, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.HTTP = strings.TrimSuffix(cfg.HTTP, "/")
-	api, err := awsapi.New(cfg.HTTP, nil)
+	if cfg.Sources == nil {
+		cfg.Sources = device.Sources(cfg.MQTT)
+	}
+	api, err := awsapi.New(cfg.HTTP, &http.Client{
+		Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: cfg.TLS, MaxIdleConnsPerHost: parallel, IdleConnTimeout: 30 * time.Second},
+	})
 	if err != nil {
 		return nil, err
 	}
 	f := &Fleet{
 		cfg: cfg, api: api, oracle: oracle.New(), measure: newMeasure(), byName: map[protocol.ThingName]*member{},
 		client: &http.Client{Transport: &http.Transport{
-			MaxIdleConnsPerHost: 16, MaxConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: 30 * time.Second,
+			TLSClientConfig: cfg.TLS, MaxIdleConnsPerHost: 16, MaxConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: 30 * time.Second,
 		}},
 	}
 	f.observer, err = observer.New(observer.Config{
-		Address: cfg.MQTT, ClientID: "muster-sim-observer-" + strconv.FormatUint(cfg.Seed, 36),
+		Address: cfg.MQTT, TLS: cfg.TLS, ClientID: "muster-sim-observer-" + strconv.FormatUint(cfg.Seed, 36),
 		Filters: []string{
 			"$aws/events/thingGroupMembership/#", "$aws/events/presence/#", "$aws/events/jobExecution/#",
 		},
@@ -143,7 +152,7 @@ func nameOf(format string, n int) string { return fmt.Sprintf(format, n) }
 // newMember makes thing n without starting it.
 func (f *Fleet) newMember(n int) (*member, error) {
 	cfg := device.Config{
-		Thing: protocol.ThingName(nameOf(f.cfg.Prefix, n)), MQTT: f.cfg.MQTT, HTTP: f.cfg.HTTP, Root: f.cfg.Root,
+		Thing: protocol.ThingName(nameOf(f.cfg.Prefix, n)), MQTT: f.cfg.MQTT, TLS: f.cfg.TLS, HTTP: f.cfg.HTTP, Root: f.cfg.Root,
 		Product: f.cfg.Product, Version: f.cfg.Version, Seq: f.cfg.Seq, Register: f.cfg.Register, Client: f.client,
 		UpdateTime: f.cfg.UpdateTime, FailureProbability: f.cfg.FailureProbability,
 		// The place in the fleet, not the name, decides the draws.
@@ -181,15 +190,13 @@ func (f *Fleet) Start(ctx context.Context, n int, over time.Duration) error {
 		return f.ctx.Err()
 	case <-time.After(15 * time.Second):
 		f.stop()
-		return fmt.Errorf("cannot listen to the server's events at %s", f.cfg.MQTT)
+		return fmt.Errorf("cannot listen to the server's events at %s: is this where it speaks MQTT?", f.cfg.MQTT)
 	}
-	return f.add(n, over)
+	return f.Add(n, over)
 }
 
-// Add starts n more things, within half a second.
-func (f *Fleet) Add(n int) error { return f.add(n, 500*time.Millisecond) }
-
-func (f *Fleet) add(n int, over time.Duration) error {
+// Add starts n more things, spread over a time.
+func (f *Fleet) Add(n int, over time.Duration) error {
 	if f.ctx == nil {
 		return errors.New("the fleet has not been started")
 	}
@@ -199,7 +206,8 @@ func (f *Fleet) add(n int, over time.Duration) error {
 	f.batches++
 	jitter := load.Rand(f.cfg.Seed, "ramp", strconv.Itoa(f.batches))
 	begin := time.Now()
-	for i := range n {
+	batch, due := make([]*member, n), make([]time.Time, n)
+	for i := range batch {
 		m, err := f.newMember(len(f.members))
 		if err != nil {
 			return err
@@ -207,15 +215,24 @@ func (f *Fleet) add(n int, over time.Duration) error {
 		thing := m.device.Status().Thing
 		f.members = append(f.members, m)
 		f.byName[thing] = m
-		due := begin.Add(ramp.At(i, jitter))
-		f.measure.expect(thing, due)
-		f.all.Go(func() {
-			if pause.For(f.ctx, time.Until(due)) {
-				f.fail(m.device.Run(f.ctx))
-			}
-		})
+		batch[i], due[i] = m, begin.Add(ramp.At(i, jitter))
+		f.measure.expect(thing, due[i])
 	}
+	f.all.Go(func() { f.begin(batch, due, ramp.PerSecond()) })
 	return nil
+}
+
+// begin starts things when they are due, but never faster than the rate of
+// their ramp, with a tenth of a second's as a burst: a machine that was busy
+// does not make up for it by a storm.
+func (f *Fleet) begin(batch []*member, due []time.Time, rate float64) {
+	bucket := load.Bucket{PerSecond: rate, Burst: int(rate / 10)}
+	for i, m := range batch {
+		if !pause.For(f.ctx, time.Until(due[i])) || !pause.For(f.ctx, bucket.Take(time.Now())) {
+			return
+		}
+		f.all.Go(func() { f.fail(m.device.Run(f.ctx)) })
+	}
 }
 
 // fail remembers the first failure of the simulator itself.

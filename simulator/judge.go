@@ -22,6 +22,8 @@ import (
 func (f *Fleet) record(e Event) {
 	id := identity(e.Execution)
 	switch e.Kind {
+	case device.Dialing:
+		f.oracle.Dial(oracle.Attempt{At: e.At, Thing: e.Thing}, device.LongestPause)
 	case device.Notified, device.Offered, device.Described:
 		f.oracle.Sight(oracle.Sighting{
 			At: e.At, Thing: e.Thing, Identity: id, Status: e.Status, VersionNumber: e.VersionNumber, Running: release(e.Running),
@@ -135,14 +137,18 @@ const (
 	quiet = 300 * time.Millisecond
 	// settle bounds the wait for such a time.
 	settle = 15 * time.Second
+	// heal is how long the server may take to see the connections as they are.
+	heal = time.Minute
 )
 
 // Check waits for a quiet moment, asks the server for everything that the
 // oracle has to compare, and returns how each invariant held. It may be called
-// at any time, also in the middle of a run, such as after a restart of the
-// server. replay says how to run it again; it goes into every violation.
+// at any time at which the fleet can come to rest, also in the middle of a
+// run, such as after a restart of the server: what the server has not seen of
+// the connections a minute later is a violation. replay says how to run it
+// again; it goes into every violation.
 func (f *Fleet) Check(ctx context.Context, replay string) ([]oracle.Result, error) {
-	deadline := time.Now().Add(settle)
+	begun := time.Now()
 	for {
 		before := f.events()
 		state, err := f.state(ctx)
@@ -152,10 +158,11 @@ func (f *Fleet) Check(ctx context.Context, replay string) ([]oracle.Result, erro
 		if !pause.For(ctx, quiet) {
 			return nil, context.Cause(ctx)
 		}
-		if before == f.events() {
+		quiet := before == f.events()
+		if quiet && (oracle.Converged(state) || time.Since(begun) > heal) {
 			return f.oracle.Judge(state, replay), nil
 		}
-		if time.Now().After(deadline) {
+		if !quiet && time.Since(begun) > settle {
 			return nil, fmt.Errorf("the fleet did not come to rest within %v: events kept coming", settle)
 		}
 	}

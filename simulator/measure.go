@@ -49,22 +49,33 @@ type track struct {
 	heard    update.Identity // the newest execution heard of
 	heardAt  time.Time
 	finished update.Identity
+	// installed is the execution that last brought another version.
+	installed update.Identity
 }
 
 // measure turns what is seen into latencies.
 type measure struct {
-	recorder *load.Recorder
+	recorder *load.Recorder // of the whole run
 
 	mu     sync.Mutex
-	since  time.Time // changes before it are not measured; zero: none is
+	phase  *load.Recorder // since Mark
+	online []time.Time    // when sessions began, since Mark
+	since  time.Time      // changes before it are not measured; zero: none is
 	tracks map[protocol.ThingName]*track
 }
 
 func newMeasure() *measure {
 	return &measure{
 		recorder: load.NewRecorder(LatencyConnect, LatencyMembership, LatencyNotify, LatencyUpdate),
+		phase:    load.NewRecorder(),
 		tracks:   map[protocol.ThingName]*track{},
 	}
+}
+
+// record is called with the lock held.
+func (m *measure) record(name string, d time.Duration) {
+	m.recorder.Record(name, d)
+	m.phase.Record(name, d)
 }
 
 // expect notes when a thing is due to connect.
@@ -102,6 +113,8 @@ func (m *measure) observe(e Event) {
 		}
 	case device.ToldAcknowledged:
 		t.told = said(e)
+	case device.Installed:
+		t.installed = e.Execution
 	case device.Reporting:
 		if e.Status == jobs.Succeeded {
 			t.changed(e.At)
@@ -112,7 +125,9 @@ func (m *measure) observe(e Event) {
 		if e.Status == jobs.Succeeded && e.Execution == t.heard && t.finished != e.Execution {
 			t.finished = e.Execution
 			t.told = e.Claimed + "/" + e.ClaimedSeq // the server has copied it
-			m.recorder.Record(LatencyUpdate, e.At.Sub(t.heardAt))
+			if t.installed == e.Execution {         // else it had the version already
+				m.record(LatencyUpdate, e.At.Sub(t.heardAt))
+			}
 		}
 	}
 }
@@ -124,7 +139,8 @@ func (m *measure) connected(t *track, e Event) {
 	if !t.due.IsZero() {
 		begun, t.due = t.due, time.Time{}
 	}
-	m.recorder.Record(LatencyConnect, e.At.Sub(begun))
+	m.record(LatencyConnect, e.At.Sub(begun))
+	m.online = append(m.online, e.At)
 }
 
 // heard measures the first word of a new execution.
@@ -138,7 +154,7 @@ func (m *measure) heard(t *track, e Event) {
 	}
 	if c := t.cause(m.since, e.At); c != nil && !c.notified {
 		c.notified = true
-		m.recorder.Record(LatencyNotify, e.At.Sub(c.at))
+		m.record(LatencyNotify, e.At.Sub(c.at))
 	}
 }
 
@@ -153,7 +169,7 @@ func (m *measure) membership(e oracle.Membership) {
 	}
 	if c := t.cause(m.since, e.Sent.Add(time.Millisecond)); c != nil && !c.membership {
 		c.membership = true
-		m.recorder.Record(LatencyMembership, e.At.Sub(c.at))
+		m.record(LatencyMembership, e.At.Sub(c.at))
 	}
 }
 
@@ -188,9 +204,38 @@ func (f *Fleet) Watch(group protocol.ThingGroupName, job protocol.JobID) {
 	f.measure.watch(time.Now())
 }
 
+// Watched returns which groups and jobs the fleet is about.
+func (f *Fleet) Watched() ([]protocol.ThingGroupName, []protocol.JobID) { return f.oracle.Watched() }
+
 // Latencies returns what was measured, in the order connect, membership,
-// notify-next, update.
+// notify-next, update, and the floor when there was one.
 func (f *Fleet) Latencies() []load.Summary { return f.measure.recorder.Summaries() }
+
+// Phase is what was measured since [Fleet.Mark].
+type Phase struct {
+	// Connects is how often sessions began.
+	Connects  load.Rate
+	latencies *load.Recorder
+}
+
+// Latency returns one of the latencies; its count is 0 when there was none.
+func (p Phase) Latency(name string) load.Summary { return p.latencies.Summary(name) }
+
+// Mark begins a phase.
+func (f *Fleet) Mark() {
+	m := f.measure
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.phase, m.online = load.NewRecorder(), nil
+}
+
+// Phase returns what was measured in the phase so far.
+func (f *Fleet) Phase() Phase {
+	m := f.measure
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Phase{Connects: load.RateOf(m.online), latencies: m.phase}
+}
 
 // Name returns the name of thing n.
 func (f *Fleet) Name(n int) protocol.ThingName {

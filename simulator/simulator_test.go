@@ -262,7 +262,7 @@ func TestStartNeedsAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := fleet.Add(1); err == nil {
+	if err := fleet.Add(1, 0); err == nil {
 		t.Error("things were added to a fleet that was not started")
 	}
 	if err := fleet.Start(background(t), 1, 0); err == nil || !strings.Contains(err.Error(), "cannot reach the server") {

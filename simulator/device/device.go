@@ -13,6 +13,7 @@ package device
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,9 +34,13 @@ import (
 type Config struct {
 	// Thing is the device's name. Required.
 	Thing protocol.ThingName
-	// MQTT is the broker's address, host:port; HTTP the server's base URL,
-	// below which /tuf/ has the signed repository. Required.
+	// MQTT is the broker's address, host:port or mqtts://host:port for TLS;
+	// HTTP the server's base URL, below which /tuf/ has the signed repository.
+	// Required.
 	MQTT, HTTP string
+	// TLS says whom the device trusts and what it shows to the broker where
+	// TLS is spoken. Default: the system's roots, no certificate.
+	TLS *tls.Config
 	// Root is the signed repository's root metadata that the device is born
 	// with. Required.
 	Root []byte
@@ -51,8 +56,8 @@ type Config struct {
 	// Source is the local address that connections come from. The zero value
 	// leaves it to the system.
 	Source netip.Addr
-	// Reconnect paces connection attempts; default 200 ms to 5 s. Retry paces
-	// what failed otherwise; default 200 ms to 5 s.
+	// Reconnect paces connection attempts, Retry what failed otherwise;
+	// default ShortestPause to LongestPause.
 	Reconnect, Retry agent.Backoff
 	// KeepAlive is the agent's. Default 60 s.
 	KeepAlive time.Duration
@@ -142,13 +147,20 @@ func New(cfg Config) (*Device, error) {
 	return d, nil
 }
 
+// The pauses of devices by default: the first is drawn up to the shortest, each
+// up to twice the one before, none above the longest.
+const (
+	ShortestPause = 200 * time.Millisecond
+	LongestPause  = 5 * time.Second
+)
+
 func withDefaults(cfg Config) Config {
 	for _, b := range []*agent.Backoff{&cfg.Reconnect, &cfg.Retry} {
 		if b.Base <= 0 {
-			b.Base = 200 * time.Millisecond
+			b.Base = ShortestPause
 		}
 		if b.Max <= 0 {
-			b.Max = 5 * time.Second
+			b.Max = LongestPause
 		}
 	}
 	if cfg.RebootTime <= 0 {

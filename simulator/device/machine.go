@@ -138,7 +138,7 @@ func (d *Device) agent(boot uint64) (*agent.Agent, error) {
 	d.mu.Unlock()
 	cfg := d.cfg
 	client, err := mqtt.New(mqtt.Config{
-		ClientID: string(cfg.Thing), Servers: []string{cfg.MQTT}, Dial: d.network.dial, KeepAlive: cfg.KeepAlive,
+		ClientID: string(cfg.Thing), Servers: []string{cfg.MQTT}, TLS: cfg.TLS, Dial: d.network.dial, KeepAlive: cfg.KeepAlive,
 	})
 	if err != nil {
 		return nil, err

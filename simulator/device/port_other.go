@@ -2,7 +2,13 @@
 
 package device
 
-import "syscall"
+import (
+	"net/netip"
+	"syscall"
+)
 
 // latePort has no counterpart here.
 func latePort(string, string, syscall.RawConn) error { return nil }
+
+// Sources returns none: other systems have one loopback address.
+func Sources(string) []netip.Addr { return nil }

@@ -53,6 +53,9 @@ func TestRamp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := load.Ramp{N: rapid.IntRange(0, 200).Draw(t, "n"), Over: time.Duration(rapid.Int64Range(-5, 1e10).Draw(t, "over"))}
 		rnd := load.Rand(rapid.Uint64().Draw(t, "seed"), "ramp")
+		if most := r.PerSecond() * r.Over.Seconds(); r.Over > 0 && (most > float64(r.N)*1.001 || most < float64(r.N)*0.999) {
+			t.Fatalf("%d things within %v are %v a second", r.N, r.Over, r.PerSecond())
+		}
 		last := time.Duration(0)
 		for i := range r.N {
 			at := r.At(i, rnd)
@@ -91,5 +94,69 @@ func TestRecorder(t *testing.T) {
 	}
 	if s := r.Summary("none"); s.Count != 0 || s.Name != "none" {
 		t.Errorf("summary of nothing: %+v", s)
+	}
+}
+
+func TestRate(t *testing.T) {
+	at := func(seconds ...float64) (list []time.Time) {
+		for _, s := range seconds {
+			list = append(list, time.Unix(1000, 0).Add(time.Duration(s*float64(time.Second))))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name    string
+		moments []time.Time
+		want    load.Rate
+	}{
+		{"nothing", nil, load.Rate{}},
+		{"one", at(5), load.Rate{Count: 1, Mean: 1, Peak: 1}},
+		{"all at once", at(1, 1, 1, 1), load.Rate{Count: 4, Mean: 4, Peak: 4}},
+		{"one a second", at(1, 2, 3, 4, 5), load.Rate{Count: 5, Mean: 1.25, Peak: 1}},
+		{"across a second's border, in no order", at(2.1, 4, 1.7, 1.9, 2.6), load.Rate{Count: 5, Mean: 5 / 2.3, Peak: 4}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := load.RateOf(c.moments)
+			if diff := got.Mean - c.want.Mean; diff > 0.001 || diff < -0.001 || got.Count != c.want.Count || got.Peak != c.want.Peak {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// TestBucket: however busy the machine is in between, no span of time sees
+// more than the burst and the rate allow, and who waits is let in at the rate.
+func TestBucket(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := load.Bucket{PerSecond: rapid.Float64Range(0.5, 5000).Draw(t, "rate"), Burst: rapid.IntRange(0, 50).Draw(t, "burst")}
+		now := time.Unix(1000, 0)
+		var begun []time.Time
+		for _, busy := range rapid.SliceOfN(rapid.IntRange(0, 3_000_000), 1, 100).Draw(t, "busy") {
+			now = now.Add(time.Duration(busy/1000) * time.Duration(busy%1000) * time.Microsecond)
+			now = now.Add(b.Take(now))
+			begun = append(begun, now)
+		}
+		for i := range begun {
+			for j := i; j < len(begun); j++ {
+				most := float64(max(1, b.Burst)) + begun[j].Sub(begun[i]).Seconds()*b.PerSecond*1.0001 + 0.01
+				if n := j - i + 1; float64(n) > most {
+					t.Fatalf("%d begin within %v, at most %.2f may", n, begun[j].Sub(begun[i]), most)
+				}
+			}
+		}
+	})
+	b, now := load.Bucket{PerSecond: 100, Burst: 5}, time.Unix(1000, 0)
+	for i := range 100 {
+		wait := b.Take(now)
+		if i < 5 && wait != 0 {
+			t.Errorf("thing %d of the burst waits for %v", i, wait)
+		}
+		now = now.Add(wait)
+	}
+	if took := now.Sub(time.Unix(1000, 0)); took != 950*time.Millisecond {
+		t.Errorf("95 things after a burst of 5 at 100 a second take %v", took)
+	}
+	if wait := (&load.Bucket{}).Take(now); wait != 0 {
+		t.Errorf("without a rate, it waits for %v", wait)
 	}
 }

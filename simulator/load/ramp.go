@@ -22,3 +22,11 @@ func (r Ramp) At(i int, rnd *rand.Rand) time.Duration {
 	slot := float64(r.Over) / float64(r.N)
 	return time.Duration((float64(i) + rnd.Float64()) * slot)
 }
+
+// PerSecond is how many things start in a second; 0 when all start at once.
+func (r Ramp) PerSecond() float64 {
+	if r.Over <= 0 {
+		return 0
+	}
+	return float64(r.N) / r.Over.Seconds()
+}

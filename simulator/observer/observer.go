@@ -9,11 +9,13 @@ package observer
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,8 +32,11 @@ type Message struct {
 
 // Config makes an [Observer].
 type Config struct {
-	// Address is the broker's, host:port. Required.
+	// Address is the broker's, host:port or mqtts://host:port for TLS. Required.
 	Address string
+	// TLS says whom to trust and what to show where TLS is spoken. Default:
+	// the system's roots, no certificate.
+	TLS *tls.Config
 	// ClientID must not be that of a device. Required.
 	ClientID string
 	// Filters are subscribed to at QoS 1; at most eight. Required.
@@ -62,8 +67,8 @@ func New(cfg Config) (*Observer, error) {
 	case cfg.Deliver == nil:
 		return nil, errors.New("an observer needs someone to deliver to")
 	}
-	if _, _, err := net.SplitHostPort(cfg.Address); err != nil {
-		return nil, fmt.Errorf("broker address %q is not host:port", cfg.Address)
+	if _, _, err := net.SplitHostPort(strings.TrimPrefix(cfg.Address, secure)); err != nil {
+		return nil, fmt.Errorf("broker address %q is not host:port or mqtts://host:port", cfg.Address)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -104,8 +109,7 @@ func (o *Observer) Run(ctx context.Context) error {
 
 // listen is one connection. It reports whether the subscriptions ever held.
 func (o *Observer) listen(ctx context.Context, epoch int) (subscribed bool, err error) {
-	dialer := net.Dialer{Timeout: patience}
-	conn, err := dialer.DialContext(ctx, "tcp", o.cfg.Address)
+	conn, err := o.dial(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -126,6 +130,17 @@ func (o *Observer) listen(ctx context.Context, epoch int) (subscribed bool, err 
 	defer pinging.Wait()
 	defer close(done)
 	return true, l.read(epoch, o.cfg.Deliver)
+}
+
+// secure begins the address of a broker that speaks TLS.
+const secure = "mqtts://"
+
+func (o *Observer) dial(ctx context.Context) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: patience}
+	if address, ok := strings.CutPrefix(o.cfg.Address, secure); ok {
+		return (&tls.Dialer{NetDialer: dialer, Config: o.cfg.TLS}).DialContext(ctx, "tcp", address)
+	}
+	return dialer.DialContext(ctx, "tcp", o.cfg.Address)
 }
 
 // link is one connection; writes come from the reader and from the ping.

@@ -131,6 +131,11 @@ type History struct {
 	Told        []Told
 	Installs    []Install
 	Listings    []Listing
+	// Attempts are devices that dial, with pauses of at most Pause in between;
+	// 0 is that nothing is known of it. Storms cut all of them off.
+	Attempts []Attempt
+	Pause    time.Duration
+	Storms   []Storm
 	// Samples are what G1 found while the fleet was moving.
 	Samples Result
 }

@@ -12,6 +12,8 @@ const (
 	// G1: a thing is a member of a group exactly when the group's query
 	// matches it.
 	G1 = "G1"
+	// G2: in a fleet at rest, the server sees connected exactly the things that are.
+	G2 = "G2"
 	// G3: membership events alternate, start with added and end in what is listed.
 	G3 = "G3"
 	// J1: executions are numbered without gaps, one for each entry that qualifies.
@@ -26,12 +28,15 @@ const (
 	A4 = "A4"
 	// A5: what a device reports is what it runs.
 	A5 = "A5"
+	// A7: devices dial seldom enough, and not in waves.
+	A7 = "A7"
 )
 
 // title says in a few words what an invariant promises.
 func title(name string) string {
 	return map[string]string{
 		G1: "members are what the query matches",
+		G2: "connected is what is connected",
 		G3: "membership events alternate and end in the members",
 		J1: "one execution for each entry",
 		J2: "no execution outside of membership",
@@ -39,6 +44,7 @@ func title(name string) string {
 		D1: "what was acknowledged is there",
 		A4: "one install for each execution",
 		A5: "what is reported is what runs",
+		A7: "devices dial seldom, and not in waves",
 	}[name]
 }
 
@@ -76,7 +82,8 @@ func (r *Result) check(ok bool, thing protocol.ThingName, at time.Time, format s
 // Judge checks every invariant, in the order of their names.
 func Judge(h *History, s State, replay string) []Result {
 	results := []Result{
-		checkG1(h, s), checkG3(h, s), checkJ1(h, s), checkJ2(h, s), checkJ3(h, s), checkD1(h, s), checkA4(h, s), checkA5(h, s),
+		checkG1(h, s), checkG2(s), checkG3(h, s), checkJ1(h, s), checkJ2(h, s), checkJ3(h, s), checkD1(h, s),
+		checkA4(h, s), checkA5(h, s), checkA7(h),
 	}
 	for i := range results {
 		results[i].Title = title(results[i].Name)

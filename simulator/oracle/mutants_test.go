@@ -18,7 +18,7 @@ type mutant struct {
 }
 
 func mutants() []mutant {
-	return slices.Concat(groupMutants(), jobMutants(), durableMutants(), deviceMutants())
+	return slices.Concat(groupMutants(), jobMutants(), durableMutants(), deviceMutants(), connectionMutants())
 }
 
 func groupMutants() []mutant {
@@ -213,6 +213,21 @@ func deviceMutants() []mutant {
 	}
 }
 
+func connectionMutants() []mutant {
+	return []mutant{
+		{"a lost connection that the server does not see", oracle.G2, func(s *story) { s.device(bad).Connected = false }},
+		{"a connection that the server does not see", oracle.G2, func(s *story) { s.state.Things[0].Connected = false }},
+		{"a connected thing that the server does not know", oracle.G2, func(s *story) { s.state.Things = s.state.Things[1:] }},
+		{"a thing that dials without a pause", oracle.A7, func(s *story) {
+			for i := range 100 {
+				s.dial(1+float64(i)/10, up)
+			}
+		}},
+		{"a storm that comes back at once", oracle.A7, func(s *story) { s.storm(20, 100*time.Millisecond) }},
+		{"a storm that comes back too fast", oracle.A7, func(s *story) { s.storm(20, 1500*time.Millisecond) }},
+	}
+}
+
 func TestMutants(t *testing.T) {
 	caughtBy := map[string]int{}
 	for _, m := range mutants() {
@@ -235,7 +250,7 @@ func TestMutants(t *testing.T) {
 		})
 		caughtBy[m.caught]++
 	}
-	for _, name := range []string{oracle.G1, oracle.G3, oracle.J1, oracle.J2, oracle.J3, oracle.D1, oracle.A4, oracle.A5} {
+	for _, name := range []string{oracle.G1, oracle.G2, oracle.G3, oracle.J1, oracle.J2, oracle.J3, oracle.D1, oracle.A4, oracle.A5, oracle.A7} {
 		if caughtBy[name] == 0 {
 			t.Errorf("no mutant breaks %s", name)
 		}
@@ -275,6 +290,24 @@ func TestWhatIsNoViolation(t *testing.T) {
 		{"a thing that is off", func(s *story) {
 			d := s.device(bad)
 			d.Connected, d.Running = false, oracle.Release{}
+			for i := range s.state.Things {
+				if s.state.Things[i].Name == bad {
+					s.state.Things[i].Connected = false
+				}
+			}
+			s.online(7, bad, false)
+			s.member(7, bad, false)
+			s.state.Groups[0].Members = slices.DeleteFunc(s.state.Groups[0].Members, func(n protocol.ThingName) bool { return n == bad })
+		}},
+		{"a storm that ebbs", func(s *story) { s.storm(20, 4*time.Second) }},
+		{"few that come back together", func(s *story) {
+			s.add("storm", func(o *oracle.Oracle, _ string) { o.Storm(oracle.Storm{Back: s.at(20), Things: 3}) })
+			s.dial(20, up)
+			s.dial(20, away)
+			s.dial(20, bad)
+		}},
+		{"a thing that is nowhere yet", func(s *story) {
+			s.state.Devices = append(s.state.Devices, oracle.DeviceState{Thing: "later", Idle: true})
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,8 +7,8 @@
 //
 // [Judge] is a pure function from a [History] and a [State] to one [Result]
 // for each invariant. [Oracle] gathers the history while a fleet runs. Read on
-// in judge.go (the list), groups.go, evaluate.go, jobs.go, durable.go and
-// devices.go.
+// in judge.go (the list), groups.go, evaluate.go, jobs.go, durable.go,
+// devices.go and connections.go.
 package oracle
 
 import (

@@ -71,6 +71,21 @@ func (s *story) online(t float64, thing string, connected bool) {
 	})
 }
 
+func (s *story) dial(t float64, thing string) {
+	s.add(thing+" dials", func(o *oracle.Oracle, _ string) {
+		o.Dial(oracle.Attempt{At: s.at(t), Thing: protocol.ThingName(thing)}, 5*time.Second)
+	})
+}
+
+// storm cuts off 200 things, which come back within a time, all at the same
+// distance.
+func (s *story) storm(t float64, within time.Duration) {
+	s.add("storm", func(o *oracle.Oracle, _ string) { o.Storm(oracle.Storm{Back: s.at(t), Things: 200}) })
+	for i := range 200 {
+		s.dial(t+within.Seconds()*float64(i)/200, fmt.Sprintf("other-%d", i))
+	}
+}
+
 func (s *story) member(t float64, thing string, added bool) { s.memberIn(1, t, thing, added) }
 
 func (s *story) memberIn(epoch int, t float64, thing string, added bool) {
@@ -131,6 +146,7 @@ func (s *story) install(t float64, thing string, id oracle.Identity, to oracle.R
 func newStory() *story {
 	s := &story{begin: time.Now().Truncate(time.Second)}
 	for _, thing := range []string{up, away, bad} {
+		s.dial(0.9, thing)
 		s.online(1, thing, true)
 		s.tell(1.1, thing, five, five, 1)
 		s.member(1.2, thing, true)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -31,12 +32,49 @@ type Report struct {
 	Began    time.Time     `json:"began"`
 	Took     time.Duration `json:"took"`
 	// Replay is the command that runs it again.
-	Replay     string           `json:"replay"`
-	Thresholds []Threshold      `json:"thresholds"`
-	Invariants []oracle.Result  `json:"invariants"`
-	Latencies  []load.Summary   `json:"latencies"`
-	Counts     simulator.Counts `json:"counts"`
-	Process    Process          `json:"process"`
+	Replay string `json:"replay"`
+	// Phases are what the run went through, in order.
+	Phases     []Phase         `json:"phases,omitempty"`
+	Thresholds []Threshold     `json:"thresholds"`
+	Invariants []oracle.Result `json:"invariants"`
+	Latencies  []load.Summary  `json:"latencies"`
+	// Ratio is how many times the floor change -> notify-next took; zero when
+	// no floor was measured.
+	Ratio   Ratio            `json:"ratio,omitzero"`
+	Counts  simulator.Counts `json:"counts"`
+	Process Process          `json:"process"`
+}
+
+// Ratio compares two latencies at the median and at the 99th percentile.
+type Ratio struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// Phase is one shape of load and how it went.
+type Phase struct {
+	Name    string        `json:"name"`
+	Took    time.Duration `json:"took"`
+	Figures []Figure      `json:"figures"`
+	// Violations is how many violations of invariants were known at its end.
+	Violations int `json:"violations"`
+}
+
+// Figure is a number. The unit "s" is seconds, the empty one what the name says.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
+
+func (f Figure) String() string {
+	switch {
+	case f.Unit == "s":
+		return f.Name + " " + round(time.Duration(f.Value*float64(time.Second))).String()
+	case f.Value == math.Trunc(f.Value):
+		return fmt.Sprintf("%s %.0f", f.Name, f.Value)
+	}
+	return fmt.Sprintf("%s %.1f", f.Name, f.Value)
 }
 
 // Threshold is something that had to hold in the end.
@@ -113,6 +151,7 @@ const violationsShown = 3
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nscenario %s, seed %d, against %s: %s after %s\n", r.Scenario, r.Seed, r.Target, r.Verdict(), round(r.Took))
+	r.phases(&b)
 	r.thresholds(&b)
 	r.invariants(&b)
 	r.latencies(&b)
@@ -136,6 +175,22 @@ func table(w io.Writer, rows func(w io.Writer)) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	rows(t)
 	_ = t.Flush() // the writer below is in memory
+}
+
+func (r *Report) phases(w io.Writer) {
+	if len(r.Phases) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nPHASES")
+	table(w, func(w io.Writer) {
+		for _, p := range r.Phases {
+			texts := make([]string, len(p.Figures))
+			for i, f := range p.Figures {
+				texts[i] = f.String()
+			}
+			fmt.Fprintf(w, "  %s %s\t%s\t%s\n", mark(p.Violations == 0), p.Name, round(p.Took), strings.Join(texts, ", "))
+		}
+	})
 }
 
 func (r *Report) thresholds(w io.Writer) {
@@ -180,6 +235,9 @@ func (r *Report) latencies(w io.Writer) {
 			fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\n", l.Name, l.Count, round(l.P50), round(l.P99), round(l.Max))
 		}
 	})
+	if r.Ratio.P50 > 0 {
+		fmt.Fprintf(w, "  %s is %.1f times the floor at p50, %.1f times at p99\n", simulator.LatencyNotify, r.Ratio.P50, r.Ratio.P99)
+	}
 }
 
 func (r *Report) counts(w io.Writer) {

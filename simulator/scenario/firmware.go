@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ type Firmware struct {
 type Source struct {
 	// HTTP is the server's base URL.
 	HTTP string
+	// TLS says whom to trust and what to show over HTTPS and, with mqtts://,
+	// MQTT. Default: the system's roots, no certificate.
+	TLS *tls.Config
 	// Product, From and To name them.
 	Product, From, To string
 	// Workspace is the operator's firmware folder, which signs what it does
@@ -41,9 +45,16 @@ type Source struct {
 	Passphrase []byte
 }
 
+// client makes requests to the server.
+func (src Source) client() *http.Client {
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: src.TLS, IdleConnTimeout: 30 * time.Second,
+	}}
+}
+
 // Prepare makes sure that both versions are published.
 func Prepare(ctx context.Context, src Source) (*Firmware, error) {
-	client := repo.Client{URL: src.HTTP, HTTP: &http.Client{Timeout: time.Minute}}
+	client := repo.Client{URL: src.HTTP, HTTP: src.client()}
 	status, err := client.Status(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask for the server's firmware repository: %w", err)
@@ -163,8 +174,7 @@ func (src Source) get(ctx context.Context, name string, maxBytes int64) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Timeout: time.Minute}
-	resp, err := client.Do(req)
+	resp, err := src.client().Do(req)
 	if err != nil {
 		return nil, err
 	}

@@ -3,13 +3,13 @@
 // next version and leaves, while late joiners come, connections break and
 // power fails. It owns the order of what happens and what has to hold in the
 // end; the things are a simulator.Fleet's, the judgement is the oracle's, and
-// the words are package report's. Read on in firmware.go for how the signed
-// versions come to be.
+// the words are package report's. Read on in phases.go for what happens one
+// after the other, in shapes.go for storms and flapping, and in firmware.go
+// for how the signed versions come to be.
 package scenario
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/muster-iot/muster/agent/update"
-	"github.com/muster-iot/muster/internal/pause"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/simulator"
 	"github.com/muster-iot/muster/simulator/awsapi"
@@ -30,10 +29,12 @@ type Config struct {
 	// Source says where the server is and what is signed. HTTP is required;
 	// default product app, from version 5 to 6.
 	Source Source
-	// MQTT is the broker's address; default: what the server says.
+	// MQTT is the broker's address, host:port or mqtts://host:port for TLS;
+	// default: what the server says.
 	MQTT string
 	// Devices is the number of things, which connect within Ramp; default 100,
-	// and 10 ms for each. Late more join during the roll-out.
+	// and 10 ms for each. Late more, who were never seen before, join at the
+	// same rate when those have come to an end.
 	Devices, Late int
 	Ramp          time.Duration
 	// Drop is the fraction of things whose connections are cut, for DropTime
@@ -43,12 +44,22 @@ type Config struct {
 	Drop, Crash float64
 	DropTime    time.Duration
 	CrashPhase  update.Phase
+	// Storm, when not 0, cuts all connections at once for that time, at least
+	// simulator.StormTime.
+	Storm time.Duration
+	// Flap is the fraction of things that are cut off Flaps times (default 5),
+	// each about once in FlapEvery (default 3 s), for a quarter of that.
+	Flap      float64
+	FlapEvery time.Duration
+	Flaps     int
+	// Floor is measured beside the server while late joiners come.
+	Floor simulator.Floor
 	// Fail is the probability, 0 to 1, of a new version not becoming healthy.
 	Fail float64
 	// UpdateTime is the longest time that an update takes, download aside.
 	UpdateTime time.Duration
-	// Timeout bounds the roll-out; default 60 s. What is not updated by then
-	// misses a threshold.
+	// Timeout bounds all phases together; default 60 s, and 60 s more for each
+	// of Storm and Flap. What has not come to an end by then misses a threshold.
 	Timeout time.Duration
 	// MaxNotify is a threshold: the p99 of change -> notify-next. 0 is none.
 	MaxNotify time.Duration
@@ -81,7 +92,15 @@ type Rollout struct {
 	firmware *Firmware
 	group    protocol.ThingGroupName
 	job      protocol.JobID
-	expired  bool
+	// online and stay are those of storms and flapping; see shapes.go.
+	online  protocol.ThingGroupName
+	stay    protocol.JobID
+	expired bool
+
+	phases  []report.Phase
+	verdict verdict
+	more    []report.Threshold // of phases
+	settled simulator.Counts   // after the roll-out and the late joiners
 }
 
 // New checks the configuration. It connects to nothing.
@@ -96,8 +115,9 @@ func New(cfg Config) (*Rollout, error) {
 	}{
 		{cfg.Devices > 0, "a roll-out needs at least one device"},
 		{cfg.Late >= 0, "the number of late joiners is negative"},
-		{fraction(cfg.Drop) && fraction(cfg.Crash) && fraction(cfg.Fail), "fractions are 0 to 1"},
-		{cfg.Ramp >= 0 && cfg.DropTime >= 0 && cfg.UpdateTime >= 0 && cfg.Timeout > 0, "times are not negative"},
+		{fraction(cfg.Drop) && fraction(cfg.Crash) && fraction(cfg.Fail) && fraction(cfg.Flap), "fractions are 0 to 1"},
+		{cfg.Ramp >= 0 && cfg.DropTime >= 0 && cfg.UpdateTime >= 0 && cfg.Storm >= 0 && cfg.FlapEvery > 0 && cfg.Timeout > 0, "times are not negative"},
+		{cfg.Flaps > 0, "the number of flaps is negative"},
 		{cfg.Source.From != cfg.Source.To, "the version to update to is the one to update from"},
 		{protocol.JobID(cfg.Run).Valid() && len(cfg.Run) <= 32, "the name of the run is not 1 to 32 of [a-zA-Z0-9_-]"},
 		{!strings.Contains(cfg.Run, "%"), "the name of the run has a %"},
@@ -107,9 +127,11 @@ func New(cfg Config) (*Rollout, error) {
 		}
 	}
 	return &Rollout{
-		cfg:   cfg,
-		group: protocol.ThingGroupName("sim-" + cfg.Run + "-v" + cfg.Source.From),
-		job:   protocol.JobID("sim-" + cfg.Run + "-" + strings.ReplaceAll(cfg.Source.To, ".", "_")),
+		cfg:    cfg,
+		group:  protocol.ThingGroupName("sim-" + cfg.Run + "-v" + cfg.Source.From),
+		job:    protocol.JobID("sim-" + cfg.Run + "-" + strings.ReplaceAll(cfg.Source.To, ".", "_")),
+		online: protocol.ThingGroupName("sim-" + cfg.Run + "-online"), stay: protocol.JobID("sim-" + cfg.Run + "-stay"),
+		verdict: verdict{},
 	}, nil
 }
 
@@ -139,8 +161,19 @@ func withDefaults(cfg Config) Config {
 	if cfg.CrashPhase == "" {
 		cfg.CrashPhase = update.Downloading
 	}
+	if cfg.FlapEvery == 0 {
+		cfg.FlapEvery = 3 * time.Second
+	}
+	if cfg.Flaps == 0 {
+		cfg.Flaps = 5
+	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = time.Minute
+		for _, shape := range []bool{cfg.Storm > 0, cfg.Flap > 0} {
+			if shape {
+				cfg.Timeout += time.Minute
+			}
+		}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -178,12 +211,14 @@ func (r *Rollout) Run(ctx context.Context) (rep *report.Report, err error) {
 		Scenario: "rollout", Seed: r.cfg.Seed, Target: r.cfg.Source.HTTP, Run: r.cfg.Run,
 		Began: began, Took: time.Since(began), Replay: r.cfg.Replay, Process: report.Measure(),
 	}
-	rep.Invariants, err = r.fleet.Check(ctx, r.cfg.Replay)
+	results, err := r.fleet.Check(ctx, r.cfg.Replay)
 	if err != nil {
 		return nil, fmt.Errorf("cannot check the invariants: %w", err)
 	}
 	stop()
+	rep.Phases, rep.Invariants = r.phases, r.verdict.with(results)
 	rep.Latencies, rep.Counts = r.fleet.Latencies(), r.fleet.Snapshot()
+	rep.Ratio.P50, rep.Ratio.P99 = simulator.Ratio(rep.Latencies)
 	if rep.Thresholds, err = r.thresholds(ctx, rep); err != nil {
 		return nil, err
 	}
@@ -209,7 +244,7 @@ func (r *Rollout) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if r.cfg.MQTT == "" {
-		api, err := awsapi.New(r.cfg.Source.HTTP, nil)
+		api, err := awsapi.New(r.cfg.Source.HTTP, r.cfg.Source.client())
 		if err != nil {
 			return err
 		}
@@ -218,7 +253,7 @@ func (r *Rollout) prepare(ctx context.Context) (err error) {
 		}
 	}
 	r.fleet, err = simulator.New(simulator.Config{
-		HTTP: r.cfg.Source.HTTP, MQTT: r.cfg.MQTT, Root: r.firmware.Root,
+		HTTP: r.cfg.Source.HTTP, MQTT: r.cfg.MQTT, TLS: r.cfg.Source.TLS, Root: r.firmware.Root,
 		Product: r.cfg.Source.Product, Version: r.cfg.Source.From, Seq: r.firmware.From.Custom.Seq,
 		Prefix: "sim-" + r.cfg.Run + "-%05d", Seed: r.cfg.Seed, Register: true,
 		UpdateTime: r.cfg.UpdateTime, FailureProbability: r.cfg.Fail, Sources: r.cfg.Sources,
@@ -261,105 +296,8 @@ func (r *Rollout) watch(ctx context.Context) (stop func()) {
 // connect starts the fleet, which lives until the end of the run.
 func (r *Rollout) connect(ctx context.Context) error {
 	r.cfg.Progress.Say("%d things connect on version %s", r.cfg.Devices, r.cfg.Source.From)
+	r.fleet.Mark()
 	return r.fleet.Start(ctx, r.cfg.Devices, r.cfg.Ramp)
-}
-
-// story is what happens, in order.
-func (r *Rollout) story(ctx context.Context) error {
-	say := r.cfg.Progress.Say
-	if err := r.fleet.Until(ctx, func(c simulator.Counts) bool { return c.Connected == r.cfg.Devices }); err != nil {
-		return fmt.Errorf("not all things connected: %w", err)
-	}
-	if err := r.makeGroup(ctx); err != nil {
-		return err
-	}
-	say("job %s brings the group to version %s", r.job, r.cfg.Source.To)
-	if n := r.crashes(); n > 0 {
-		say("%d things will lose power in phase %s", n, r.cfg.CrashPhase)
-	}
-	if r.cfg.Drop > 0 {
-		say("%d things will lose their connection when they are notified", r.fleet.DropOnNotify(r.cfg.Drop/2, r.cfg.DropTime))
-	}
-	if err := r.makeJob(ctx); err != nil {
-		return err
-	}
-	if err := r.disturb(ctx); err != nil {
-		return err
-	}
-	all := r.cfg.Devices + r.cfg.Late
-	err := r.fleet.Until(ctx, func(c simulator.Counts) bool {
-		return c.Succeeded+c.Failed+c.Rejected >= all && c.Updating == 0 && c.Connected == all
-	})
-	if err != nil {
-		return fmt.Errorf("not all things came to an end: %w", err)
-	}
-	say("all things have come to an end")
-	return nil
-}
-
-func (r *Rollout) crashes() int {
-	if r.cfg.Crash == 0 {
-		return 0
-	}
-	return r.fleet.CrashAt(r.cfg.Crash, r.cfg.CrashPhase)
-}
-
-// makeGroup makes the dynamic group and waits until it is built.
-func (r *Rollout) makeGroup(ctx context.Context) error {
-	r.cfg.Progress.Say("group %s: %s", r.group, r.cfg.Query)
-	if _, err := r.fleet.API().CreateDynamicGroup(ctx, r.group, r.cfg.Query); err != nil {
-		return fmt.Errorf("cannot make group %s: %w", r.group, err)
-	}
-	for {
-		g, err := r.fleet.API().Group(ctx, r.group)
-		if err != nil {
-			return fmt.Errorf("cannot describe group %s: %w", r.group, err)
-		}
-		if g.Status == "ACTIVE" {
-			return nil
-		}
-		if !pause.For(ctx, 50*time.Millisecond) {
-			return fmt.Errorf("group %s is still %s: %w", r.group, g.Status, context.Cause(ctx))
-		}
-	}
-}
-
-// makeJob makes the continuous job.
-func (r *Rollout) makeJob(ctx context.Context) error {
-	doc, err := json.Marshal(r.firmware.To.Document())
-	if err != nil {
-		return err
-	}
-	g, err := r.fleet.API().Group(ctx, r.group)
-	if err != nil {
-		return fmt.Errorf("cannot describe group %s: %w", r.group, err)
-	}
-	err = r.fleet.API().CreateJob(ctx, awsapi.JobSpec{
-		ID: r.job, Targets: []string{g.ARN}, Document: doc, Continuous: true, PerMinute: r.cfg.PerMinute,
-	})
-	if err != nil {
-		return fmt.Errorf("cannot make job %s: %w", r.job, err)
-	}
-	r.fleet.Watch(r.group, r.job)
-	return nil
-}
-
-// disturb breaks connections and lets late joiners come, once the roll-out is
-// under way.
-func (r *Rollout) disturb(ctx context.Context) error {
-	underWay := func(c simulator.Counts) bool { return c.Updating > 0 || c.Succeeded+c.Failed > 0 }
-	if err := r.fleet.Until(ctx, underWay); err != nil {
-		return fmt.Errorf("the roll-out did not begin: %w", err)
-	}
-	if r.cfg.Drop > 0 {
-		n := r.fleet.Drop(r.cfg.Drop/2, r.cfg.DropTime)
-		r.cfg.Progress.Say("%d things lose their connection for %v", n, r.cfg.DropTime)
-	}
-	if r.cfg.Late > 0 {
-		r.cfg.Progress.Say("%d late joiners come", r.cfg.Late)
-		return r.fleet.Add(r.cfg.Late)
-	}
-	return nil
 }
 
 // thresholds compares the end with what was wanted.
@@ -370,6 +308,9 @@ func (r *Rollout) thresholds(ctx context.Context, rep *report.Report) ([]report.
 	}
 	c, all := rep.Counts, r.cfg.Devices+r.cfg.Late
 	updated := c.ByVersion[r.cfg.Source.To]
+	if r.settled.Devices == all {
+		c.Failed = r.settled.Failed // the job of the shapes fails on old things once more
+	}
 	list := []report.Threshold{
 		{Name: "came to an end", Want: "within " + r.cfg.Timeout.String(), Got: rep.Took.Round(time.Millisecond).String(), OK: !r.expired},
 		{Name: "things", Want: fmt.Sprint(all), Got: fmt.Sprint(c.Devices), OK: c.Devices == all},
@@ -385,6 +326,7 @@ func (r *Rollout) thresholds(ctx context.Context, rep *report.Report) ([]report.
 			Name: "failed updates are reported", Want: fmt.Sprint(failed), Got: fmt.Sprint(c.Failed), OK: c.Failed == failed,
 		})
 	}
+	list = append(list, r.more...)
 	if r.cfg.MaxNotify > 0 {
 		for _, l := range rep.Latencies {
 			if l.Name == simulator.LatencyNotify {

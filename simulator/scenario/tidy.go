@@ -21,7 +21,10 @@ func (r *Rollout) tidy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
 	api := r.fleet.API()
-	failed := errors.Join(gone(api.DeleteJob(ctx, r.job)), gone(api.DeleteGroup(ctx, r.group)))
+	failed := errors.Join(
+		gone(api.DeleteJob(ctx, r.job)), gone(api.DeleteGroup(ctx, r.group)),
+		gone(api.DeleteJob(ctx, r.stay)), gone(api.DeleteGroup(ctx, r.online)),
+	)
 	var g errgroup.Group
 	g.SetLimit(8)
 	for _, d := range r.fleet.Devices() {

@@ -72,7 +72,7 @@ func (d *Demo) joinLate(ctx context.Context) error {
 	}
 	first := d.cfg.Devices
 	d.screen.step(fmt.Sprintf("Switch on %d more devices with version %s; no command follows", lateJoiners, oldVersion))
-	if err := d.fleet.Add(lateJoiners); err != nil {
+	if err := d.fleet.Add(lateJoiners, 500*time.Millisecond); err != nil {
 		return err
 	}
 	for i := range lateJoiners {

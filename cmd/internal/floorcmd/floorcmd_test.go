@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/muster-iot/muster/cmd/internal/floorcmd"
@@ -75,5 +77,58 @@ func TestRefuses(t *testing.T) {
 				t.Error("it runs")
 			}
 		})
+	}
+}
+
+// TestMain is the command when the test starts itself as a child.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == floorcmd.Name {
+		c := floorcmd.Command()
+		c.SetArgs(os.Args[2:])
+		if c.Execute() != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestStart starts and ends real child processes.
+func TestStart(t *testing.T) {
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, secure := range map[string]bool{"over TCP": false, "over TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			f, stop, err := floorcmd.Start(binary, secure)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var dialer floor.Dialer = &net.Dialer{}
+			if secure {
+				dialer = &tls.Dialer{Config: f.TLS}
+			}
+			probe, err := floor.Dial(t.Context(), dialer, f.Address, "probe")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := probe.Echo([]byte("hello")); err != nil {
+				t.Error(err)
+			}
+			probe.Close()
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+			if _, err := floor.Dial(t.Context(), dialer, f.Address, "probe"); err == nil {
+				t.Error("it is still there")
+			}
+		})
+	}
+	if _, _, err := floorcmd.Start("/no/such/binary", false); err == nil {
+		t.Error("nothing was started")
+	}
+	if _, _, err := floorcmd.Start("/bin/false", false); err == nil || !strings.Contains(err.Error(), "did not print its address") {
+		t.Errorf("error %v", err)
 	}
 }

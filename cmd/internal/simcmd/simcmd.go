@@ -4,6 +4,7 @@
 package simcmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/muster-iot/muster/agent/update"
 	"github.com/muster-iot/muster/cmd/internal/cli"
+	"github.com/muster-iot/muster/cmd/internal/floorcmd"
 	"github.com/muster-iot/muster/simulator/report"
 	"github.com/muster-iot/muster/simulator/scenario"
 )
@@ -27,9 +29,19 @@ type settings struct {
 	Server         string        `mapstructure:"server"`
 	HTTP           string        `mapstructure:"http"`
 	MQTT           string        `mapstructure:"mqtt"`
+	CA             string        `mapstructure:"ca"`
+	Cert           string        `mapstructure:"cert"`
+	Key            string        `mapstructure:"key"`
+	ServerName     string        `mapstructure:"server-name"`
 	Devices        int           `mapstructure:"devices"`
 	Late           int           `mapstructure:"late"`
 	Ramp           time.Duration `mapstructure:"ramp"`
+	RampRate       float64       `mapstructure:"ramp-rate"`
+	Storm          time.Duration `mapstructure:"storm"`
+	Flap           string        `mapstructure:"flap"`
+	FlapEvery      time.Duration `mapstructure:"flap-every"`
+	Flaps          int           `mapstructure:"flaps"`
+	Floor          bool          `mapstructure:"floor"`
 	Seed           uint64        `mapstructure:"seed"`
 	Duration       time.Duration `mapstructure:"duration"`
 	Drop           string        `mapstructure:"drop"`
@@ -64,7 +76,7 @@ func Command() *cobra.Command {
 			return cli.Usagef("say what to do: muster-sim run --server http://127.0.0.1:8080")
 		},
 	}
-	root.AddCommand(runCommand())
+	root.AddCommand(runCommand(), floorcmd.Command())
 	return root
 }
 
@@ -72,10 +84,19 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run --server URL",
 		Short: "Update a fleet of virtual things from one version to the next, and judge it",
-		Long: `run lets virtual things connect on one version, makes the dynamic group that
-finds them and the continuous job that brings them to the next one, disturbs
-them as told, and checks the invariants against what it saw and what the
+		Long: `run lets virtual things connect on one version (the ramp), makes the dynamic
+group that finds them and the continuous job that brings them to the next one
+(the roll-out), disturbs them as told, lets late joiners come, and then, if told,
+cuts all connections at once (--storm) or some again and again (--flap). After
+each of these phases it checks the invariants against what it saw and what the
 server answers.
+
+Things connect over TCP, or over TLS to --mqtt mqtts://HOST:PORT; --ca, --cert,
+--key and --server-name hold for that and for a --server that is https://. From
+a broker on 127.0.0.0/8 they are spread over 16 source addresses.
+
+Beside the server a bare MQTT echo runs in a process of its own, with as many
+idle connections: the floor that change -> notify-next is compared with.
 
 Every flag can be set as MUSTER_SIM_<FLAG> in the environment or as a key of the
 YAML file named by --config. The passphrase of a firmware folder comes from
@@ -84,7 +105,8 @@ YAML file named by --config. The passphrase of a firmware folder comes from
 Exit codes: 0 everything held, 1 error, 2 wrong usage, 98 an invariant was
 violated, 99 a threshold was missed.`,
 		Example: `  muster-sim run --server http://127.0.0.1:8080 --devices 100 --seed 1
-  muster-sim run --server http://127.0.0.1:8080 --devices 1000 --drop 10% --late 20 --crash 5% --update-time 5s`,
+  muster-sim run --server http://127.0.0.1:8080 --devices 1000 --drop 10% --late 300 --crash 5% --update-time 5s
+  muster-sim run --server http://127.0.0.1:8080 --mqtt mqtts://127.0.0.1:8883 --ca ca.pem --devices 1000 --ramp-rate 100 --storm 6s --flap 5%`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return run(c) },
 	}
@@ -97,12 +119,22 @@ func flags(c *cobra.Command) {
 	f.String("config", "", "YAML file with the same keys as the flags")
 	f.String("server", "", "base URL of the server; where it speaks MQTT is asked of it")
 	f.String("http", "", "the same as --server")
-	f.String("mqtt", "", "address of the MQTT broker, host:port, where it differs from what the server says")
+	f.String("mqtt", "", "address of the MQTT broker, host:port or mqtts://host:port for TLS (default: what the server says)")
+	f.String("ca", "", "PEM file of the authorities that the server is trusted by over TLS (default the system's)")
+	f.String("cert", "", "PEM file of a certificate that all things show over TLS")
+	f.String("key", "", "PEM file of its key")
+	f.String("server-name", "", "name in the server's certificate, where its address is another")
 	f.Int("devices", 100, "number of virtual things")
-	f.Int("late", 10, "number of things that join during the roll-out; they measure change -> notify-next")
+	f.Int("late", 10, "number of new things that join after the job; they measure change -> notify-next")
 	f.Duration("ramp", 0, "time in which the things connect (default 10ms for each)")
+	f.Float64("ramp-rate", 0, "things that connect in a second, in place of --ramp; a token bucket keeps to it")
+	f.Duration("storm", 0, "cut all connections at once for so long, at least 6s, when all is updated (0 does not)")
+	f.String("flap", "0%", "part of the things that lose their connection again and again in the end")
+	f.Duration("flap-every", 3*time.Second, "how often each of them does")
+	f.Int("flaps", 5, "how many times")
+	f.Bool("floor", true, "measure a bare echo beside the server")
 	f.Uint64("seed", 1, "decides every draw: the same seed draws the same")
-	f.Duration("duration", time.Minute, "longest time of the roll-out; what is not updated by then misses a threshold")
+	f.Duration("duration", 0, "longest time of all phases; what has no end by then misses a threshold (default 1m, and 1m for each of --storm and --flap)")
 	f.String("drop", "0%", "part of the things that lose their connection during the roll-out")
 	f.Duration("drop-time", 2*time.Second, "how long they stay away")
 	f.String("crash", "0%", "part of the things that lose power during their update")
@@ -133,15 +165,39 @@ func run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	rollout, err := scenario.New(cfg)
-	if err != nil {
+	if _, err := scenario.New(cfg); err != nil { // before anything is started
 		return cli.Usagef("%w", err)
 	}
-	rep, err := rollout.Run(c.Context())
+	stop, err := s.floor(&cfg)
 	if err != nil {
 		return err
 	}
+	rep, err := simulate(c.Context(), cfg)
+	if err := errors.Join(err, stop()); err != nil {
+		return err
+	}
 	return finish(c, rep, s.JSON)
+}
+
+func simulate(ctx context.Context, cfg scenario.Config) (*report.Report, error) {
+	rollout, err := scenario.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return rollout.Run(ctx)
+}
+
+// floor starts the bare echo, which speaks TLS when the server does.
+func (s settings) floor(cfg *scenario.Config) (stop func() error, err error) {
+	if !s.Floor || s.Late == 0 {
+		return func() error { return nil }, nil
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find this program, to start the floor: %w", err)
+	}
+	cfg.Floor, stop, err = floorcmd.Start(binary, strings.HasPrefix(s.MQTT, "mqtts://"))
+	return stop, err
 }
 
 // finish writes the report and turns it into an exit code.
@@ -196,13 +252,14 @@ func (s settings) scenario(c *cobra.Command) (scenario.Config, error) {
 		MQTT:   s.MQTT, Devices: s.Devices, Late: s.Late, Ramp: s.Ramp, DropTime: s.DropTime, CrashPhase: update.Phase(s.CrashPhase),
 		UpdateTime: s.UpdateTime, Timeout: s.Duration, MaxNotify: s.MaxNotify, Run: s.Run, Query: s.Query, PerMinute: s.Rate, Keep: s.Keep,
 		Seed: s.Seed, Logger: logger,
+		Storm: s.Storm, FlapEvery: s.FlapEvery, Flaps: s.Flaps,
 		Progress: report.NewProgress(c.ErrOrStderr(), !s.NoTTY && term.IsTerminal(int(os.Stderr.Fd()))),
 		Replay:   s.replay(c),
 	}
 	for _, part := range []struct {
 		flag, text string
 		into       *float64
-	}{{"drop", s.Drop, &cfg.Drop}, {"crash", s.Crash, &cfg.Crash}, {"fail", s.Fail, &cfg.Fail}} {
+	}{{"drop", s.Drop, &cfg.Drop}, {"crash", s.Crash, &cfg.Crash}, {"fail", s.Fail, &cfg.Fail}, {"flap", s.Flap, &cfg.Flap}} {
 		if *part.into, err = Fraction(part.text); err != nil {
 			return cfg, cli.Usagef("--%s: %w", part.flag, err)
 		}
@@ -210,8 +267,16 @@ func (s settings) scenario(c *cobra.Command) (scenario.Config, error) {
 	if !knownPhase(cfg.CrashPhase) {
 		return cfg, cli.Usagef("--crash-phase %q is none of %v", s.CrashPhase, update.Phases())
 	}
-	if s.Devices < 1 {
+	switch {
+	case s.Devices < 1:
 		return cfg, cli.Usagef("--devices %d: at least one is needed", s.Devices)
+	case s.RampRate < 0 || s.RampRate > 0 && s.Ramp != 0:
+		return cfg, cli.Usagef("--ramp-rate is things in a second, in place of --ramp: give one of them")
+	case s.RampRate > 0:
+		cfg.Ramp = time.Duration(float64(s.Devices) / s.RampRate * float64(time.Second))
+	}
+	if cfg.Source.TLS, err = cli.ClientTLS(s.CA, s.Cert, s.Key, s.ServerName); err != nil {
+		return cfg, err
 	}
 	cfg.Source.Passphrase, err = s.passphrase()
 	return cfg, err

@@ -11,10 +11,19 @@ import (
 	"testing"
 
 	"github.com/muster-iot/muster/cmd/internal/cli"
+	"github.com/muster-iot/muster/cmd/internal/floorcmd"
 	"github.com/muster-iot/muster/cmd/internal/simcmd"
 	"github.com/muster-iot/muster/server"
 	"github.com/muster-iot/muster/simulator/report"
 )
+
+// TestMain is muster-sim itself when a test starts it as a child.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == floorcmd.Name {
+		os.Exit(cli.Main(simcmd.Command()))
+	}
+	os.Exit(m.Run())
+}
 
 // execute runs muster-sim and returns its exit code and what it printed.
 func execute(args ...string) (code int, stdout, stderr string) {
@@ -44,6 +53,9 @@ func TestUsage(t *testing.T) {
 		{"a bad phase", []string{"run", "--server", "http://a", "--crash-phase", "LUNCH"}, "none of"},
 		{"a bad level", []string{"run", "--server", "http://a", "--log-level", "loud"}, "log level"},
 		{"no passphrase", []string{"run", "--server", "http://a", "--firmware", "x"}, "--passphrase-file"},
+		{"two ramps", []string{"run", "--server", "http://a", "--ramp", "1s", "--ramp-rate", "9"}, "give one of them"},
+		{"a bad part of flapping", []string{"run", "--server", "http://a", "--flap", "x"}, "--flap"},
+		{"a key without its certificate", []string{"run", "--server", "http://a", "--key", "x"}, "both --cert and --key"},
 		{"a bad run", []string{"run", "--server", "http://a", "--run", "a b"}, "name of the run"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

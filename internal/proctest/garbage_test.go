@@ -41,7 +41,7 @@ func TestGarbage(t *testing.T) {
 		}
 	}, func() {})
 	h.verify("fed with garbage")
-	h.server.stop()
+	h.server.Stop()
 }
 
 // mqttGarbage opens connections and sends packets that are random, cut short or

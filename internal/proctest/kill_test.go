@@ -77,10 +77,10 @@ func TestKillKeepsWhatWasAcknowledged(t *testing.T) {
 		t.Logf("round %d, killed %s: %d acknowledgements hold", h.round, at, h.ledger.Acks()-before)
 	}
 	// An orderly stop loses nothing either.
-	h.work(func() { <-time.After(200 * time.Millisecond) }, h.server.stop)
+	h.work(func() { <-time.After(200 * time.Millisecond) }, h.server.Stop)
 	h.server.start()
 	h.verify("stopped in order")
-	h.server.stop()
+	h.server.Stop()
 }
 
 // havoc is a server with its clients.
@@ -189,7 +189,7 @@ func (h *havoc) work(moment, down func()) {
 
 // strike kills the server at such a moment.
 func (h *havoc) strike(at moment) {
-	kill := func() { h.server.kill() }
+	kill := func() { h.server.Kill() }
 	few := func() {
 		h.await(1 + h.rng.IntN(1500))
 		<-time.After(time.Duration(h.rng.IntN(2000)) * time.Microsecond)
@@ -204,7 +204,7 @@ func (h *havoc) strike(at moment) {
 			few()
 			// The clients go on trying meanwhile, and may be served for a moment.
 			for range 1 + h.rng.IntN(3) {
-				h.server.kill()
+				h.server.Kill()
 				h.server.launch()
 				<-time.After(time.Duration(h.rng.IntN(200)) * time.Millisecond)
 			}

@@ -2,7 +2,6 @@ package proctest_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,121 +10,28 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/muster-iot/muster/internal/proctest"
 )
 
-// programs builds the programs once, when a test first needs them.
-type programs struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-var built programs
-
-func (p *programs) build() {
-	if p.dir, p.err = os.MkdirTemp("", "proctest-"); p.err != nil {
-		return
-	}
-	build := exec.Command("go", "build", "-o", p.dir, "./cmd/musterd", "./cmd/muster-agent")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		p.err = fmt.Errorf("cannot build the programs: %w\n%s", err, out)
-	}
-}
+// built are the programs under test.
+var built proctest.Programs
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built.dir != "" {
-		_ = os.RemoveAll(built.dir)
-	}
+	built.Remove()
 	os.Exit(code)
 }
 
-func program(t *testing.T, name string) string {
+// command is one of the programs under test with its arguments.
+func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	built.once.Do(built.build)
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return filepath.Join(built.dir, name)
-}
-
-// process is a program that a test has started.
-type process struct {
-	t      *testing.T
-	name   string
-	cmd    *exec.Cmd
-	stderr *log
-	ended  chan struct{} // closed when it has ended
-	err    error         // how, once ended is closed
-}
-
-// log keeps what a process writes.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// start runs a program; it is killed at the end of the test at the latest.
-func start(t *testing.T, stderr *log, stdout io.Writer, name string, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, name: name, cmd: exec.Command(program(t, name), args...), stderr: stderr, ended: make(chan struct{})}
-	p.cmd.Stderr, p.cmd.Stdout = stderr, stdout
-	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.ended)
-	}()
-	t.Cleanup(p.kill)
-	return p
-}
-
-// kill ends the process with SIGKILL and returns when it is gone.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	select {
-	case <-p.ended:
-	case <-time.After(20 * time.Second):
-		p.t.Errorf("%s is not gone 20 s after it was killed", p.name)
-	}
-}
-
-// stop ends the process with SIGTERM; it must end by itself and well.
-func (p *process) stop() {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Errorf("%s: %v", p.name, err)
-	}
-	select {
-	case <-p.ended:
-		if p.err != nil {
-			p.t.Errorf("%s after SIGTERM: %v\n%s", p.name, p.err, p.stderr)
-		}
-	case <-time.After(20 * time.Second):
-		p.t.Errorf("%s does not end after SIGTERM\n%s", p.name, p.stderr)
-		p.kill()
-	}
+	cmd := exec.Command(built.Path(t, name), args...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
+	return cmd
 }
 
 // musterd is a server with a data folder and addresses that outlive its
@@ -133,14 +39,14 @@ func (p *process) stop() {
 type musterd struct {
 	t                *testing.T
 	data, http, mqtt string
-	stderr           *log
+	stderr           *proctest.Log
 	args             []string
-	*process
+	*proctest.Process
 }
 
 func newMusterd(t *testing.T, args ...string) *musterd {
 	t.Helper()
-	m := &musterd{t: t, data: t.TempDir(), http: freeAddress(t), mqtt: freeAddress(t), stderr: &log{}, args: args}
+	m := &musterd{t: t, data: t.TempDir(), http: freeAddress(t), mqtt: freeAddress(t), stderr: &proctest.Log{}, args: args}
 	t.Cleanup(func() {
 		for line := range strings.Lines(m.stderr.String()) {
 			if strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "panic:") || strings.Contains(line, "fatal error") {
@@ -171,17 +77,11 @@ func freeAddress(t *testing.T) string {
 // comes from the channel.
 func (m *musterd) launch() <-chan string {
 	m.t.Helper()
-	r, w := io.Pipe()
 	args := append([]string{"--dev", "--data", m.data, "--http", m.http, "--mqtt", m.mqtt, "--log-level", "warn"}, m.args...)
-	m.process = start(m.t, m.stderr, w, "musterd", args...)
-	ended := m.process.ended
-	go func() {
-		<-ended
-		w.Close()
-	}()
+	var out *bufio.Reader
+	m.Process, out = proctest.StartReading(m.t, command(m.t, "musterd", args...), m.stderr)
 	line := make(chan string, 1)
 	go func() {
-		out := bufio.NewReader(r)
 		text, _ := out.ReadString('\n')
 		line <- text
 		_, _ = io.Copy(io.Discard, out)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -36,7 +35,7 @@ func TestKillRolloutInstallsOnce(t *testing.T) {
 		r.push(round+1, group, "thinggroup/"+group)
 		for range 1 + rng.IntN(2) {
 			<-time.After(time.Duration(rng.IntN(1200)) * time.Millisecond)
-			r.havoc.server.kill()
+			r.havoc.server.Kill()
 			r.havoc.server.start()
 		}
 		eventually(t, 2*time.Minute, r.pending)
@@ -45,7 +44,7 @@ func TestKillRolloutInstallsOnce(t *testing.T) {
 		// An agent whose sessions keep breaking comes back ever more slowly;
 		// one that starts anew does not.
 		for _, a := range r.agents {
-			a.stop()
+			a.Stop()
 		}
 		r.startAgents()
 	}
@@ -66,8 +65,8 @@ type rollout struct {
 // agent is a muster-agent with its folders.
 type agent struct {
 	name, install, state string
-	log                  *log
-	*process
+	log                  *proctest.Log
+	*proctest.Process
 }
 
 const passphrase = "correct horse"
@@ -88,7 +87,7 @@ func newRollout(t *testing.T, rng *rand.Rand) *rollout {
 	t.Cleanup(func() { _ = r.workspace.Close() })
 	for i := range 2 {
 		dir := t.TempDir()
-		a := &agent{name: fmt.Sprintf("agent-%d", i), install: filepath.Join(dir, "app"), state: filepath.Join(dir, "state"), log: &log{}}
+		a := &agent{name: fmt.Sprintf("agent-%d", i), install: filepath.Join(dir, "app"), state: filepath.Join(dir, "state"), log: &proctest.Log{}}
 		must(t, r.operator.createThing(t.Context(), a.name, false))
 		r.agents = append(r.agents, a)
 		t.Cleanup(func() {
@@ -104,9 +103,9 @@ func newRollout(t *testing.T, rng *rand.Rand) *rollout {
 func (r *rollout) startAgents() {
 	r.t.Helper()
 	for _, a := range r.agents {
-		a.process = start(r.t, a.log, io.Discard, "muster-agent", "run", "--mqtt", r.havoc.mqtt, "--http", r.havoc.api.base, "--thing", a.name,
+		a.Process = proctest.Start(r.t, command(r.t, "muster-agent", "run", "--mqtt", r.havoc.mqtt, "--http", r.havoc.api.base, "--thing", a.name,
 			"--state", a.state, "--product", "app="+a.install, "--root", r.workspace.RootPath(), "--log-level", "debug",
-			"--restart", `echo "$MUSTER_VERSION" >>"$MUSTER_DIR/started"`)
+			"--restart", `echo "$MUSTER_VERSION" >>"$MUSTER_DIR/started"`), a.log)
 	}
 }
 
@@ -186,8 +185,8 @@ func (r *rollout) pendingAgent(a *agent, fleet proctest.Fleet) []string {
 		add("current is %q", current)
 	}
 	select {
-	case <-a.ended:
-		r.t.Fatalf("%s has ended: %v\n%s", a.name, a.err, a.stderr)
+	case <-a.Ended:
+		r.t.Fatalf("%s has ended: %v\n%s", a.name, a.Err, a.Stderr)
 	default:
 	}
 	if len(problems) == 0 {
@@ -200,9 +199,11 @@ func (r *rollout) pendingAgent(a *agent, fleet proctest.Fleet) []string {
 func (r *rollout) pendingJournal(a *agent) []string {
 	r.t.Helper()
 	var out bytes.Buffer
-	status := start(r.t, &log{}, &out, "muster-agent", "status", "--state", a.state, "-o", "json")
-	<-status.ended
-	must(r.t, status.err)
+	cmd := command(r.t, "muster-agent", "status", "--state", a.state, "-o", "json")
+	cmd.Stdout = &out
+	status := proctest.Start(r.t, cmd, nil)
+	<-status.Ended
+	must(r.t, status.Err)
 	type identity struct {
 		JobID                     string
 		ExecutionNumber, QueuedAt int64

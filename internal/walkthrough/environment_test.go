@@ -1,51 +1,23 @@
 package walkthrough_test
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
+
+	"github.com/muster-iot/muster/internal/proctest"
 )
 
-// binaries is the folder of what is built for this run.
-var binaries string
-
-// musterdBinary builds musterd once for all tests of the run. It looks at all
-// sources, so that go test does not take an old result for theirs: it
-// knows the files that a test reads, but not those of a program that it builds.
-var musterdBinary = sync.OnceValues(func() (string, error) {
-	for _, dir := range []string{"cmd", "server", "protocol", "firmware", "internal"} {
-		err := filepath.WalkDir(filepath.Join("../..", dir), func(string, fs.DirEntry, error) error { return nil })
-		if err != nil {
-			return "", err
-		}
-	}
-	file := filepath.Join(binaries, "musterd")
-	out, err := exec.Command("go", "build", "-o", file, "github.com/muster-iot/muster/cmd/musterd").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("cannot build musterd: %w\n%s", err, out)
-	}
-	return file, nil
-})
+// built is musterd.
+var built proctest.Programs
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "walkthrough")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	binaries = dir
 	code := m.Run()
-	os.RemoveAll(dir)
+	built.Remove()
 	os.Exit(code)
 }
 
@@ -64,17 +36,9 @@ func needClients(t *testing.T) {
 	t.Helper()
 	for _, file := range []string{awsCLI(), "mosquitto_sub", "mosquitto_pub", "mosquitto_rr", "bash"} {
 		if _, err := exec.LookPath(file); err != nil {
-			missing(t, fmt.Sprintf("%s is not installed: apt install awscli mosquitto-clients", file))
+			proctest.Missing(t, fmt.Sprintf("%s is not installed: apt install awscli mosquitto-clients", file))
 		}
 	}
-}
-
-func missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // addresses is the line that musterd prints.
@@ -101,45 +65,24 @@ func (a addresses) toText(s string) string {
 // stop by itself when told to.
 func startServer(t *testing.T, dir string, args ...string) (at addresses, printed string) {
 	t.Helper()
-	file, err := musterdBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := exec.Command(file, args...)
+	server := exec.Command(built.Path(t, "musterd"), args...)
 	server.Dir = dir
 	server.Env = append(os.Environ(), "MUSTER_HTTP=127.0.0.1:0", "MUSTER_MQTT=127.0.0.1:0")
-	var log bytes.Buffer
-	server.Stderr = &log
-	out, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
+	process, out := proctest.StartReading(t, server, nil)
+	t.Cleanup(func() {
+		process.Stop()
+		if t.Failed() {
+			t.Logf("log of musterd:\n%s", process.Stderr)
+		}
+	})
+	line, err := out.ReadString('\n')
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &at)
 	}
-	t.Cleanup(func() {
-		if err := stopServer(server); err != nil {
-			t.Errorf("musterd did not end well: %v", err)
-		}
-		if t.Failed() {
-			t.Logf("log of musterd:\n%s", log.String())
-		}
-	})
 	if err != nil {
 		t.Fatalf("musterd printed %q: %v", line, err)
 	}
 	return at, at.toText(line)
-}
-
-func stopServer(server *exec.Cmd) error {
-	_ = server.Process.Signal(syscall.SIGTERM)
-	stuck := time.AfterFunc(time.Minute, func() { _ = server.Process.Kill() })
-	defer stuck.Stop()
-	return server.Wait()
 }
 
 // environment returns the environment of a reader who has nothing configured,

@@ -240,7 +240,8 @@ func TestEventsEndpointAndShadows(t *testing.T) {
 		{"iot", "GET /endpoint", "", 200, `{"endpointAddress":"127.0.0.1:8883"}`},
 		{"iot", "GET /endpoint?endpointType=iot:Data-ATS", "", 200, `{"endpointAddress":"127.0.0.1:8883"}`},
 		{"iot", "GET /endpoint?endpointType=iot:Jobs", "", 200, `{"endpointAddress":"127.0.0.1:8443"}`},
-		{"iot", "GET /endpoint?endpointType=iot:CredentialProvider", "", 400, `InvalidRequestException {"message":"endpoint type \"iot:CredentialProvider\" is none of iot:Data, iot:Data-ATS and iot:Jobs"}`},
+		{"iot", "GET /endpoint?endpointType=iot%3ACredentialProvider", "", 200, `{"endpointAddress":"127.0.0.1:8443"}`},
+		{"iot", "GET /endpoint?endpointType=iot:Nope", "", 400, `InvalidRequestException {"message":"endpoint type \"iot:Nope\" is none of iot:Data, iot:Data-ATS, iot:CredentialProvider and iot:Jobs"}`},
 
 		{"iotdata", "GET /things/T/shadow", "", 404, `ResourceNotFoundException {"message":"No shadow exists with name: 'T'"}`},
 		{"iotdata", "POST /things/T/shadow?name=health", `{"state":{"desired":{"a":1}}}`, 200, `{"state":{"desired":{"a":1}},"metadata":{"desired":{"a":{"timestamp":T}}},"version":1,"timestamp":T}`},

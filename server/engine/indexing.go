@@ -27,6 +27,9 @@ func (in UpdateIndexing) step(t *tx) (struct{}, error) {
 		}
 	}
 	if in.Group != nil {
+		if err := index.ValidateGroupFields(in.Group.CustomFields); err != nil {
+			return struct{}{}, err
+		}
 		t.indexing.Group = *in.Group
 	}
 	if in.Thing != nil && !reflect.DeepEqual(in.Thing.Normal(), t.indexing.Thing) {

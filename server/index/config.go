@@ -172,12 +172,20 @@ func checkShadowNames(c Config) error {
 	return nil
 }
 
-func checkCustomFields(c Config) error {
-	if len(c.CustomFields) > maxCustomFields {
-		return invalid("customFields has %d fields, at most %d are allowed", len(c.CustomFields), maxCustomFields)
+func checkCustomFields(c Config) error { return checkFields(c.CustomFields, c.Covers) }
+
+// ValidateGroupFields returns what is wrong with the custom fields of the
+// index of thing groups, as [Config.Validate] does: groups have attributes only.
+func ValidateGroupFields(fields []Field) error {
+	return checkFields(fields, func(field string) bool { return strings.HasPrefix(field, "attributes.") })
+}
+
+func checkFields(fields []Field, covers func(field string) bool) error {
+	if len(fields) > maxCustomFields {
+		return invalid("customFields has %d fields, at most %d are allowed", len(fields), maxCustomFields)
 	}
 	seen := map[string]bool{}
-	for _, f := range c.CustomFields {
+	for _, f := range fields {
 		switch {
 		case !isCustom(f.Name):
 			return invalid("customFields: %q cannot be declared, want a field below attributes, shadow.desired, shadow.reported, shadow.name.NAME.desired, shadow.name.NAME.reported or deviceDefender", f.Name)
@@ -185,7 +193,7 @@ func checkCustomFields(c Config) error {
 			return invalid("customFields: type %q of %q is unknown, want Number, String or Boolean", f.Type, f.Name)
 		case seen[f.Name]:
 			return invalid("customFields: %q is declared twice", f.Name)
-		case !c.Covers(f.Name):
+		case !covers(f.Name):
 			return invalid("customFields: %q is not indexed by the modes of this configuration", f.Name)
 		}
 		seen[f.Name] = true

@@ -99,6 +99,32 @@ func names(n int) []string {
 	return s
 }
 
+func TestValidateGroupFields(t *testing.T) {
+	field := func(names ...string) (fields []index.Field) {
+		for _, name := range names {
+			fields = append(fields, index.Field{Name: name, Type: index.String})
+		}
+		return fields
+	}
+	for _, row := range []struct {
+		name   string
+		fields []index.Field
+		legal  bool
+	}{
+		{"none", nil, true},
+		{"five", field("attributes.a", "attributes.b", "attributes.c", "attributes.d", "attributes.e"), true},
+		{"six", field("attributes.a", "attributes.b", "attributes.c", "attributes.d", "attributes.e", "attributes.f"), false},
+		{"twice", field("attributes.a", "attributes.a"), false},
+		{"a thing's", field("shadow.reported.a"), false},
+		{"no name", field(""), false},
+		{"unknown type", []index.Field{{Name: "attributes.a", Type: "Text"}}, false},
+	} {
+		if err := index.ValidateGroupFields(row.fields); (err == nil) != row.legal || err != nil && protocol.CodeOf(err) != protocol.InvalidRequest {
+			t.Errorf("%s: %v", row.name, err)
+		}
+	}
+}
+
 func TestConfigSchema(t *testing.T) {
 	const off, registry, both, status = index.Off, index.Registry, index.RegistryAndShadow, index.Status
 	for _, c := range []struct {

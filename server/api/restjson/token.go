@@ -33,9 +33,10 @@ func (c Call) Token(after string) *string {
 
 // After returns the text that [Call.Token] was given for the page before, and
 // the empty text for the first page. A token that was not made for this
-// operation and these filters is an InvalidRequest.
+// operation and these filters is an InvalidRequest, as is an empty one: clients
+// ask for the first page without any.
 func (c Call) After(nextToken *string) (string, error) {
-	if nextToken == nil || *nextToken == "" {
+	if nextToken == nil {
 		return "", nil
 	}
 	text, err := alphabet().DecodeString(*nextToken)

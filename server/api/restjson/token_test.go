@@ -45,6 +45,7 @@ func TestTokens(t *testing.T) {
 		{"other filter", "/things?attributeName=room&nextToken=" + token},
 		{"no filter", "/things?nextToken=" + token},
 		{"other operation", "/thing-groups?nextToken=" + token},
+		{"empty", "/things?attributeName=site&nextToken="},
 		{"made up", "/things?attributeName=site&nextToken=abc"},
 		{"not base64", "/things?attributeName=site&nextToken=%25%25"},
 		{"cut", "/things?attributeName=site&nextToken=" + token[:len(token)-4]},

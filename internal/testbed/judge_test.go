@@ -52,7 +52,7 @@ func (f *fleet) wantUpdated(group protocol.ThingGroupName, ids ...protocol.JobID
 		runs[id] = map[protocol.ThingName][]job.Execution{}
 	}
 	err := engine.Read(f.t.Context(), f.bed.Engine(), func(v *engine.View) error {
-		members, _, err := v.Members(group, engine.Page{Max: 1000})
+		members, _, err := v.Members(group, false, engine.Page{Max: 1000})
 		if err != nil {
 			return err
 		}

@@ -136,20 +136,41 @@ type TypeAssociation struct {
 
 // GroupChange says that a thing group was created, updated or deleted.
 type GroupChange struct {
-	EventType              string            `json:"eventType"` // THING_GROUP_EVENT
-	EventID                string            `json:"eventId"`
-	Timestamp              int64             `json:"timestamp"` // milliseconds
-	Operation              string            `json:"operation"` // CREATED, UPDATED or DELETED
-	AccountID              string            `json:"accountId"`
-	ThingGroupID           string            `json:"thingGroupId"`
-	ThingGroupName         string            `json:"thingGroupName"`
-	VersionNumber          int64             `json:"versionNumber"`
-	ParentGroupName        *string           `json:"parentGroupName"`
-	ParentGroupID          *string           `json:"parentGroupId"`
-	Description            string            `json:"description"`
-	RootToParentThingGroup []string          `json:"rootToParentThingGroups"`
-	Attributes             map[string]string `json:"attributes"`
-	DynamicGroupMappingID  *string           `json:"dynamicGroupMappingId"`
+	EventType       string  `json:"eventType"` // THING_GROUP_EVENT
+	EventID         string  `json:"eventId"`
+	Timestamp       int64   `json:"timestamp"` // milliseconds
+	Operation       string  `json:"operation"` // CREATED, UPDATED or DELETED
+	AccountID       string  `json:"accountId"`
+	ThingGroupID    string  `json:"thingGroupId"`
+	ThingGroupName  string  `json:"thingGroupName"`
+	VersionNumber   int64   `json:"versionNumber"`
+	ParentGroupName *string `json:"parentGroupName"`
+	ParentGroupID   *string `json:"parentGroupId"`
+	Description     string  `json:"description"`
+	// RootToParentThingGroups are the groups above, the root first; null when there are none.
+	RootToParentThingGroups []GroupRef        `json:"rootToParentThingGroups"`
+	Attributes              map[string]string `json:"attributes"`
+	DynamicGroupMappingID   *string           `json:"dynamicGroupMappingId"`
+}
+
+// GroupRef names a thing group in an event of another one.
+type GroupRef struct {
+	GroupARN string `json:"groupArn"`
+	GroupID  string `json:"groupId"`
+}
+
+// HierarchyChange says that a static thing group was put below another one,
+// or is there no more.
+type HierarchyChange struct {
+	EventType      string `json:"eventType"` // THING_GROUP_HIERARCHY_EVENT
+	EventID        string `json:"eventId"`
+	Timestamp      int64  `json:"timestamp"` // milliseconds
+	Operation      string `json:"operation"` // ADDED or REMOVED
+	AccountID      string `json:"accountId"`
+	ThingGroupID   string `json:"thingGroupId"` // of the parent
+	ThingGroupName string `json:"thingGroupName"`
+	ChildGroupID   string `json:"childGroupId"`
+	ChildGroupName string `json:"childGroupName"`
 }
 
 // JobChange says that a job reached an end.

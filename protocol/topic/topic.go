@@ -135,6 +135,11 @@ func Membership(group protocol.ThingGroupName, thing protocol.ThingName, operati
 	return "$aws/events/thingGroupMembership/thingGroup/" + string(group) + "/thing/" + string(thing) + "/" + operation
 }
 
+// Hierarchy returns the topic of a hierarchy event; operation is added or removed.
+func Hierarchy(parent, child protocol.ThingGroupName, operation string) string {
+	return "$aws/events/thingGroupHierarchy/thingGroup/" + string(parent) + "/childThingGroup/" + string(child) + "/" + operation
+}
+
 // TypeAssociation returns the topic of an event of a thing and its type; operation is added or removed.
 func TypeAssociation(thing protocol.ThingName, typeName protocol.ThingTypeName, operation string) string {
 	return "$aws/events/thingTypeAssociation/thing/" + string(thing) + "/thingType/" + string(typeName) + "/" + operation

@@ -103,6 +103,13 @@ func (o *operations) table() map[string]restjson.Operation {
 		"iot.SearchIndex":                 restjson.Serve(o.searchIndex),
 		"iot.GetThingConnectivityData":    restjson.Serve(o.getThingConnectivityData),
 
+		"iot.CreateThingGroup":          restjson.Serve(o.createThingGroup),
+		"iot.UpdateThingGroup":          restjson.Serve(o.updateThingGroup),
+		"iot.DeleteThingGroup":          restjson.Serve(o.deleteThingGroup),
+		"iot.AddThingToThingGroup":      restjson.Serve(o.addThingToThingGroup),
+		"iot.RemoveThingFromThingGroup": restjson.Serve(o.removeThingFromThingGroup),
+		"iot.UpdateThingGroupsForThing": restjson.Serve(o.updateThingGroupsForThing),
+
 		"iot.CreateDynamicThingGroup": restjson.Serve(o.createDynamicThingGroup),
 		"iot.UpdateDynamicThingGroup": restjson.Serve(o.updateDynamicThingGroup),
 		"iot.DeleteDynamicThingGroup": restjson.Serve(o.deleteDynamicThingGroup),

@@ -57,8 +57,10 @@ func (o *operations) deleteDynamicThingGroup(ctx context.Context, _ restjson.Cal
 
 func (o *operations) describeThingGroup(ctx context.Context, call restjson.Call, in *iot.DescribeThingGroupRequest) (*iot.DescribeThingGroupResponse, error) {
 	var g group.Group
+	var above []protocol.ThingGroupName
 	err := o.read(ctx, func(v *engine.View) (err error) {
 		g, err = v.Group(protocol.ThingGroupName(in.ThingGroupName))
+		above = v.Above(g)
 		return err
 	})
 	if err != nil {
@@ -68,10 +70,14 @@ func (o *operations) describeThingGroup(ctx context.Context, call restjson.Call,
 	if len(g.Attributes) > 0 {
 		properties.AttributePayload = &iot.AttributePayload{Attributes: g.Attributes}
 	}
+	metadata := &iot.ThingGroupMetadata{ParentGroupName: text(g.Parent), CreationDate: awsmodel.TimeOf(g.CreatedAt)}
+	if len(above) > 0 {
+		metadata.RootToParentThingGroups = groupNames(call, above)
+	}
 	return &iot.DescribeThingGroupResponse{
 		ThingGroupName: &in.ThingGroupName, ThingGroupId: &g.ID, ThingGroupArn: new(call.ARN(protocol.KindThingGroup, in.ThingGroupName)),
 		Version: &g.Version, Status: text(g.Status), ThingGroupProperties: properties,
-		ThingGroupMetadata: &iot.ThingGroupMetadata{CreationDate: awsmodel.TimeOf(g.CreatedAt)},
+		ThingGroupMetadata: metadata,
 		IndexName:          text(g.IndexName), QueryString: text(g.QueryString), QueryVersion: text(g.QueryVersion),
 	}, nil
 }
@@ -81,16 +87,17 @@ func (o *operations) listThingGroups(ctx context.Context, call restjson.Call, in
 	if err != nil {
 		return nil, err
 	}
-	out := &iot.ListThingGroupsResponse{ThingGroups: []iot.GroupNameAndArn{}}
-	err = o.read(ctx, func(v *engine.View) error {
-		if in.ParentGroup != nil { // dynamic groups are nobody's parent
-			_, err := v.Group(protocol.ThingGroupName(*in.ParentGroup))
-			return err
+	prefixed := func(g group.Group) bool { return strings.HasPrefix(string(g.Name), or(in.NamePrefixFilter, "")) }
+	listed := func(v *engine.View, p engine.Page) ([]group.Group, string, error) { return v.Groups(p, prefixed) }
+	if in.ParentGroup != nil {
+		listed = func(v *engine.View, p engine.Page) ([]group.Group, string, error) {
+			return v.GroupsBelow(protocol.ThingGroupName(*in.ParentGroup), or(in.Recursive, true), p, prefixed)
 		}
-		groups, cursor, err := v.Groups(p, func(g group.Group) bool {
-			return strings.HasPrefix(string(g.Name), or(in.NamePrefixFilter, ""))
-		})
-		out.ThingGroups, out.NextToken = groupNames(call, groups), next(call, cursor)
+	}
+	out := new(iot.ListThingGroupsResponse)
+	err = o.read(ctx, func(v *engine.View) error {
+		groups, cursor, err := listed(v, p)
+		out.ThingGroups, out.NextToken = groupNames(call, namesOf(groups)), next(call, cursor)
 		return err
 	})
 	if err != nil {
@@ -99,10 +106,18 @@ func (o *operations) listThingGroups(ctx context.Context, call restjson.Call, in
 	return out, nil
 }
 
-func groupNames(call restjson.Call, groups []group.Group) []iot.GroupNameAndArn {
+func namesOf(groups []group.Group) []protocol.ThingGroupName {
+	names := make([]protocol.ThingGroupName, len(groups))
+	for i, g := range groups {
+		names[i] = g.Name
+	}
+	return names
+}
+
+func groupNames(call restjson.Call, groups []protocol.ThingGroupName) []iot.GroupNameAndArn {
 	named := make([]iot.GroupNameAndArn, len(groups))
 	for i, g := range groups {
-		name := string(g.Name)
+		name := string(g)
 		named[i] = iot.GroupNameAndArn{GroupName: &name, GroupArn: new(call.ARN(protocol.KindThingGroup, name))}
 	}
 	return named
@@ -115,7 +130,7 @@ func (o *operations) listThingsInThingGroup(ctx context.Context, call restjson.C
 	}
 	out := &iot.ListThingsInThingGroupResponse{Things: []string{}}
 	err = o.read(ctx, func(v *engine.View) error {
-		names, cursor, err := v.Members(protocol.ThingGroupName(in.ThingGroupName), p)
+		names, cursor, err := v.Members(protocol.ThingGroupName(in.ThingGroupName), or(in.Recursive, false), p)
 		for _, name := range names {
 			out.Things = append(out.Things, string(name))
 		}
@@ -136,7 +151,7 @@ func (o *operations) listThingGroupsForThing(ctx context.Context, call restjson.
 	out := new(iot.ListThingGroupsForThingResponse)
 	err = o.read(ctx, func(v *engine.View) error {
 		groups, cursor, err := v.GroupsOf(protocol.ThingName(in.ThingName), p)
-		out.ThingGroups, out.NextToken = groupNames(call, groups), next(call, cursor)
+		out.ThingGroups, out.NextToken = groupNames(call, namesOf(groups)), next(call, cursor)
 		return err
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ func TestListsAreInOrderOfCreation(t *testing.T) {
 		page := engine.Page{Max: row.size}
 		for more := true; more; more = page.After != "" {
 			f.read(func(v *engine.View) {
-				names, next, err := v.Members(row.group, page)
+				names, next, err := v.Members(row.group, false, page)
 				if err != nil {
 					f.Error(err)
 				}

@@ -111,7 +111,7 @@ func (f *fleet) picture() map[string]any {
 		groups, _, _ := v.Groups(all, nil)
 		p["groups"] = groups
 		for _, g := range groups {
-			p["members "+string(g.Name)], _, _ = v.Members(g.Name, all)
+			p["members "+string(g.Name)], _, _ = v.Members(g.Name, false, all)
 		}
 		jobs, _, _ := v.Jobs(all, nil)
 		p["jobs"] = jobs
@@ -178,7 +178,7 @@ func (f *fleet) check() {
 		all := engine.Page{Max: 10_000}
 		groups, _, _ := v.Groups(all, nil)
 		for _, g := range groups {
-			members, _, _ := v.Members(g.Name, all)
+			members, _, _ := v.Members(g.Name, false, all)
 			found, _, err := v.Search(g.QueryString, all)
 			if err != nil {
 				f.Error(err)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/muster-iot/muster/protocol"
@@ -30,6 +31,10 @@ func groupNotFound(g protocol.ThingGroupName) error {
 	return protocol.Errorf(protocol.NotFound, "thing group %q does not exist", g)
 }
 
+func badGroupName(g protocol.ThingGroupName) error {
+	return protocol.Errorf(protocol.InvalidRequest, "thing group name %q is not 1 to 128 of [a-zA-Z0-9:_-]", g)
+}
+
 // CreateDynamicGroup makes a dynamic thing group (AWS IoT reference 4.1). It returns
 // while the group is BUILDING. Creating it again with the same definition
 // answers the existing one.
@@ -45,7 +50,7 @@ type CreateDynamicGroup struct {
 
 func (in CreateDynamicGroup) step(t *tx) (group.Group, error) {
 	if !in.Name.Valid() {
-		return group.Group{}, protocol.Errorf(protocol.InvalidRequest, "thing group name %q is not 1 to 128 of [a-zA-Z0-9:_-]", in.Name)
+		return group.Group{}, badGroupName(in.Name)
 	}
 	if err := checkLanguage(in.QueryVersion, in.IndexName); err != nil {
 		return group.Group{}, err
@@ -61,29 +66,69 @@ func (in CreateDynamicGroup) step(t *tx) (group.Group, error) {
 	if err := in.Tags.Check(); err != nil {
 		return group.Group{}, err
 	}
+	g := group.Group{
+		Name: in.Name, QueryString: in.Query, QueryVersion: QueryVersion, IndexName: IndexName,
+		Status: group.Building, Description: in.Description, Attributes: attributes,
+	}
 	if old := t.groups[in.Name]; old != nil {
-		if old.QueryString == in.Query && old.Description == in.Description && maps.Equal(old.Attributes, attributes) {
-			return old.Group, nil
-		}
-		err := protocol.Errorf(protocol.AlreadyExists, "thing group %q exists already with another definition", in.Name)
-		err.ResourceID, err.ResourceARN = old.ID, t.arn(protocol.KindThingGroup, string(in.Name))
-		return group.Group{}, err
+		return t.sameGroup(old, g)
 	}
-	if len(t.groups) >= t.cfg.Rules.DynamicGroups {
-		return group.Group{}, protocol.Errorf(protocol.LimitExceeded, "there are %d dynamic thing groups already, which is the limit", len(t.groups))
+	if n := t.matcher.Len(); n >= t.cfg.Rules.DynamicGroups {
+		return group.Group{}, protocol.Errorf(protocol.LimitExceeded, "there are %d dynamic thing groups already, which is the limit", n)
 	}
-	g := &groupEntry{query: q, Group: group.Group{
-		Name: in.Name, ID: t.cfg.NewID(), QueryString: in.Query, QueryVersion: QueryVersion, IndexName: IndexName,
-		Version: 1, Status: group.Building, Description: in.Description, Attributes: attributes, CreatedAt: t.now,
-	}}
-	t.groups[in.Name] = g
-	t.groupOrder.insert(g.CreatedAt, in.Name)
+	e := t.addGroup(g, q, in.Tags)
 	t.matcher.Put(in.Name, q)
-	t.putGroup(g)
-	t.tag(protocol.KindThingGroup, string(in.Name), in.Tags)
-	t.groupEvent(g.Group, "CREATED", "created")
-	t.build(g)
-	return g.Group, nil
+	t.build(e)
+	return e.Group, nil
+}
+
+// sameGroup answers a creation of a group that is there: the same definition
+// is answered with the old one, another is an AlreadyExists.
+func (s *state) sameGroup(old *groupEntry, asked group.Group) (group.Group, error) {
+	if old.QueryString == asked.QueryString && old.Parent == asked.Parent &&
+		old.Description == asked.Description && maps.Equal(old.Attributes, asked.Attributes) {
+		return old.Group, nil
+	}
+	err := protocol.Errorf(protocol.AlreadyExists, "thing group %q exists already with another definition", old.Name)
+	err.ResourceID, err.ResourceARN = old.ID, s.arn(protocol.KindThingGroup, string(old.Name))
+	return group.Group{}, err
+}
+
+// addGroup files and publishes a new group of either kind.
+func (t *tx) addGroup(g group.Group, q *query.Query, tags registry.Tags) *groupEntry {
+	g.ID, g.Version, g.CreatedAt = t.cfg.NewID(), 1, t.now
+	e := &groupEntry{Group: g, query: q}
+	t.groups[g.Name] = e
+	t.groupOrder.insert(g.CreatedAt, g.Name)
+	t.putGroup(e)
+	t.tag(protocol.KindThingGroup, string(g.Name), tags)
+	t.groupEvent(g, "CREATED", "created")
+	return e
+}
+
+// groupOf returns a group of the wanted kind: NotFound, or an InvalidRequest
+// for one of the other kind.
+func (s *state) groupOf(name protocol.ThingGroupName, dynamic bool) (*groupEntry, error) {
+	g := s.groups[name]
+	switch {
+	case g == nil:
+		return nil, groupNotFound(name)
+	case g.Dynamic() != dynamic:
+		kind := map[bool]string{true: "dynamic", false: "static"}[g.Dynamic()]
+		return nil, protocol.Errorf(protocol.InvalidRequest, "This operation does not support %s thing groups. Thing group arn: %s", kind, s.arn(protocol.KindThingGroup, string(name)))
+	}
+	return g, nil
+}
+
+// dynamicGroups lists the dynamic groups in the order of their creation.
+func (s *state) dynamicGroups() []*groupEntry {
+	var all []*groupEntry
+	for _, o := range s.groupOrder.items {
+		if g := s.groups[o.key]; g.Dynamic() {
+			all = append(all, g)
+		}
+	}
+	return all
 }
 
 // checkLanguage refuses another query version or index than the ones there are.
@@ -126,12 +171,7 @@ func (s *state) groupQuery(g protocol.ThingGroupName, text string) (*query.Query
 
 // dynamic reports whether a name, compared as queries do, is a dynamic group's.
 func (s *state) dynamic(name string) bool {
-	for _, o := range s.groupOrder.items {
-		if strings.EqualFold(string(o.key), name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.dynamicGroups(), func(g *groupEntry) bool { return strings.EqualFold(string(g.Name), name) })
 }
 
 // UpdateDynamicGroup changes a dynamic thing group; nil members stay as they are.
@@ -147,9 +187,9 @@ type UpdateDynamicGroup struct {
 }
 
 func (in UpdateDynamicGroup) step(t *tx) (group.Group, error) {
-	g := t.groups[in.Name]
-	if g == nil {
-		return group.Group{}, groupNotFound(in.Name)
+	g, err := t.groupOf(in.Name, true)
+	if err != nil {
+		return group.Group{}, err
 	}
 	if err := checkGroupVersion(g.Group, in.ExpectedVersion); err != nil {
 		return group.Group{}, err
@@ -165,21 +205,9 @@ func (in UpdateDynamicGroup) step(t *tx) (group.Group, error) {
 			return group.Group{}, err
 		}
 	}
-	if in.Attributes != nil {
-		old := g.Attributes
-		if !in.MergeAttributes {
-			old = nil
-		}
-		attributes, err := mergeAttributes(in.Name, old, in.Attributes)
-		if err != nil {
-			return group.Group{}, err
-		}
-		g.Attributes = attributes
+	if err := g.change(in.Description, in.Attributes, in.MergeAttributes); err != nil {
+		return group.Group{}, err
 	}
-	if in.Description != nil {
-		g.Description = *in.Description
-	}
-	g.Version++
 	if requery {
 		g.QueryString, g.query = *in.Query, q
 		g.moveOn(group.QueryChanged)
@@ -190,6 +218,26 @@ func (in UpdateDynamicGroup) step(t *tx) (group.Group, error) {
 	t.putGroup(g)
 	t.groupEvent(g.Group, "UPDATED", "updated")
 	return g.Group, nil
+}
+
+// change sets the properties that an update gives, and counts it.
+func (g *groupEntry) change(description *string, attributes map[string]string, merge bool) error {
+	if attributes != nil {
+		old := g.Attributes
+		if !merge {
+			old = nil
+		}
+		next, err := mergeAttributes(g.Name, old, attributes)
+		if err != nil {
+			return err
+		}
+		g.Attributes = next
+	}
+	if description != nil {
+		g.Description = *description
+	}
+	g.Version++
+	return nil
 }
 
 // mergeAttributes are old ones with those given; an empty value removes.
@@ -217,18 +265,17 @@ type DeleteDynamicGroup struct {
 }
 
 func (in DeleteDynamicGroup) step(t *tx) (struct{}, error) {
-	g := t.groups[in.Name]
-	if g == nil {
+	if t.groups[in.Name] == nil {
 		return struct{}{}, nil
+	}
+	g, err := t.groupOf(in.Name, true)
+	if err != nil {
+		return struct{}{}, err
 	}
 	if err := checkGroupVersion(g.Group, in.ExpectedVersion); err != nil {
 		return struct{}{}, err
 	}
-	for _, m := range t.matcher.Remove(in.Name) {
-		if e := t.names[m.Thing]; e != nil && e.thing != nil {
-			t.moved(*e.thing, []group.Membership{m}, false)
-		}
-	}
+	t.movedAll(t.matcher.Remove(in.Name))
 	for _, id := range t.targetingGroup[in.Name] {
 		if j := t.jobs[id]; len(j.Awaiting) > 0 {
 			j.Awaiting = remove(append([]protocol.ThingGroupName(nil), j.Awaiting...), in.Name)
@@ -236,12 +283,17 @@ func (in DeleteDynamicGroup) step(t *tx) (struct{}, error) {
 			t.ended = append(t.ended, id)
 		}
 	}
-	delete(t.groups, in.Name)
-	t.groupOrder.remove(g.CreatedAt, in.Name)
-	t.del(protocol.GlobalShard, kindGroup, string(in.Name))
-	t.untag(protocol.KindThingGroup, string(in.Name))
-	t.groupEvent(g.Group, "DELETED", "deleted")
+	t.dropGroup(g)
 	return struct{}{}, nil
+}
+
+// dropGroup forgets a group that has no members any more.
+func (t *tx) dropGroup(g *groupEntry) {
+	delete(t.groups, g.Name)
+	t.groupOrder.remove(g.CreatedAt, g.Name)
+	t.del(protocol.GlobalShard, kindGroup, string(g.Name))
+	t.untag(protocol.KindThingGroup, string(g.Name))
+	t.groupEvent(g.Group, "DELETED", "deleted")
 }
 
 func (t *tx) putGroup(g *groupEntry) { t.put(protocol.GlobalShard, kindGroup, string(g.Name), g.Group) }
@@ -258,9 +310,7 @@ func (s *state) build(g *groupEntry) {
 			return nil
 		}
 		docs := t.index.Range(after, slice)
-		for _, m := range t.matcher.Scan(g.Name, docs) {
-			t.moved(*t.names[m.Thing].thing, []group.Membership{m}, false)
-		}
+		t.movedAll(t.matcher.Scan(g.Name, docs))
 		if len(docs) == slice {
 			after = docs[len(docs)-1].Thing()
 			t.later(next)
@@ -270,6 +320,19 @@ func (s *state) build(g *groupEntry) {
 		return nil
 	}
 	s.background = append(s.background, next)
+}
+
+// movedAll is moved for every thing of memberships in which those of one
+// thing stand together.
+func (t *tx) movedAll(moves []group.Membership) {
+	for len(moves) > 0 {
+		thing, n := moves[0].Thing, 1
+		for n < len(moves) && moves[n].Thing == thing {
+			n++
+		}
+		t.moved(*t.names[thing].thing, moves[:n], false)
+		moves = moves[n:]
+	}
 }
 
 // activate ends BUILDING or REBUILDING.
@@ -297,9 +360,21 @@ func (t *tx) groupEvent(g group.Group, operation, word string) {
 	if !t.events.Enabled[event.ThingGroup] {
 		return
 	}
-	t.publish(topic.Event("thingGroup", string(g.Name), word), marshal(event.GroupChange{
+	m := event.GroupChange{
 		EventType: "THING_GROUP_EVENT", EventID: t.cfg.NewID(), Timestamp: t.now.UnixMilli(), Operation: operation,
 		AccountID: t.cfg.Account, ThingGroupID: g.ID, ThingGroupName: string(g.Name), VersionNumber: g.Version,
-		Description: g.Description, Attributes: g.Attributes, DynamicGroupMappingID: &g.ID,
-	}))
+		Description: g.Description, Attributes: g.Attributes,
+	}
+	if g.Dynamic() {
+		m.DynamicGroupMappingID = &g.ID
+	}
+	for _, above := range t.tree.Path(g.Parent) {
+		m.RootToParentThingGroups = append(m.RootToParentThingGroups, event.GroupRef{
+			GroupARN: t.arn(protocol.KindThingGroup, string(above)), GroupID: t.groups[above].ID,
+		})
+	}
+	if g.Parent != "" {
+		m.ParentGroupName, m.ParentGroupID = new(string(g.Parent)), new(t.groups[g.Parent].ID)
+	}
+	t.publish(topic.Event("thingGroup", string(g.Name), word), marshal(m))
 }

@@ -244,7 +244,7 @@ func (f *fleet) members(name protocol.ThingGroupName) []protocol.ThingName {
 	f.Helper()
 	var got []protocol.ThingName
 	f.read(func(v *engine.View) {
-		page, _, err := v.Members(name, engine.Page{Max: 10_000})
+		page, _, err := v.Members(name, false, engine.Page{Max: 10_000})
 		if err != nil {
 			f.Error(err)
 		}

@@ -42,13 +42,13 @@ func (in UpdateIndexing) step(t *tx) (struct{}, error) {
 // checkGroupsCovered refuses a configuration that would take a field away
 // from a dynamic group (AWS IoT reference 3.1, rule 8).
 func (s *state) checkGroupsCovered(next index.Config) error {
-	for _, o := range s.groupOrder.items {
+	for _, g := range s.dynamicGroups() {
 		if next.ThingIndexingMode == index.Off {
-			return protocol.Errorf(protocol.InvalidRequest, "thing indexing cannot be switched off while dynamic thing group %q exists", o.key)
+			return protocol.Errorf(protocol.InvalidRequest, "thing indexing cannot be switched off while dynamic thing group %q exists", g.Name)
 		}
-		for _, f := range s.groups[o.key].query.Fields() {
+		for _, f := range g.query.Fields() {
 			if s.indexing.Thing.Covers(f) && !next.Covers(f) {
-				return protocol.Errorf(protocol.InvalidRequest, "dynamic thing group %q needs field %q, which this configuration does not index", o.key, f)
+				return protocol.Errorf(protocol.InvalidRequest, "dynamic thing group %q needs field %q, which this configuration does not index", g.Name, f)
 			}
 		}
 	}
@@ -70,8 +70,7 @@ func (t *tx) reconfigure(next index.Config) {
 	default:
 		t.indexing.Status = IndexRebuilding
 	}
-	for _, o := range t.groupOrder.items {
-		g := t.groups[o.key]
+	for _, g := range t.dynamicGroups() {
 		g.moveOn(group.IndexReconfigured)
 		g.Generation++
 		t.putGroup(g)
@@ -99,8 +98,8 @@ func (t *tx) rebuild() {
 		}
 		t.indexing.Status = IndexActive
 		t.put(protocol.GlobalShard, kindConfig, keyIndexing, t.indexing)
-		for _, o := range t.groupOrder.items {
-			if g := t.groups[o.key]; g.Status != group.Active {
+		for _, g := range t.dynamicGroups() {
+			if g.Status.NeedsScan() {
 				t.build(g)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"github.com/muster-iot/muster/protocol/event"
 	"github.com/muster-iot/muster/protocol/jobs"
 	"github.com/muster-iot/muster/protocol/topic"
-	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/job"
 	"github.com/muster-iot/muster/server/registry"
 )
@@ -43,7 +42,7 @@ func (in CreateJob) step(t *tx) (job.Job, error) {
 	}
 	j.CreatedAt, j.LastUpdatedAt = t.now, t.now
 	for _, g := range j.Groups {
-		if t.groups[g].Status != group.Active {
+		if t.groups[g].Status.NeedsScan() {
 			j.Awaiting = append(j.Awaiting, g)
 		}
 	}
@@ -156,7 +155,7 @@ func (t *tx) enterInitial(j *jobEntry) {
 	}
 	for _, g := range j.Groups {
 		if !slices.Contains(j.Awaiting, g) {
-			for _, n := range t.matcher.Members(g) {
+			for _, n := range t.members(g) {
 				add(n)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/shadow"
+	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/job"
 	"github.com/muster-iot/muster/server/query"
 	"github.com/muster-iot/muster/server/registry"
@@ -57,14 +58,16 @@ func load(ctx context.Context, e *Engine) (*state, error) {
 	l.begin(e.tick())
 	l.unset = e.CheckClock() != nil
 	l.linkExecutions()
+	if err := l.linkGroups(); err != nil {
+		return nil, err
+	}
 	if l.indexing.Status != IndexOff {
 		l.indexing.Status = IndexActive // what follows is a whole build
 		for _, o := range l.things.items {
-			l.index.Put(l.document(l.names[o.key]))
+			doc := l.document(l.names[o.key])
+			l.index.Put(doc)
+			l.matcher.Recall(doc)
 		}
-	}
-	if err := l.linkGroups(); err != nil {
-		return nil, err
 	}
 	l.linkJobs()
 	return l.state, nil
@@ -213,11 +216,13 @@ func (l *loader) linkExecutions() {
 	}
 }
 
-// linkGroups registers the groups' queries and members, and takes unfinished
-// builds up again from their start.
+// linkGroups registers the groups' places, queries and members, and takes
+// unfinished builds up again from their start.
 func (l *loader) linkGroups() error {
-	for _, o := range l.groupOrder.items {
-		g := l.groups[o.key]
+	if err := l.placeGroups(); err != nil {
+		return err
+	}
+	for _, g := range l.dynamicGroups() {
 		q, err := query.Parse(g.QueryString)
 		if err != nil {
 			return fmt.Errorf("cannot read the query of thing group %q: %w", g.Name, err)
@@ -233,12 +238,52 @@ func (l *loader) linkGroups() error {
 		if g == nil || l.names[m.thing] == nil || l.names[m.thing].thing == nil {
 			return fmt.Errorf("cannot place thing %q in thing group %q: one of them is missing", m.thing, m.group)
 		}
+		if err := l.restore(g, m); err != nil {
+			return fmt.Errorf("cannot restore the members of thing group %q: %w", m.group, err)
+		}
+	}
+	return nil
+}
+
+// placeGroups puts the static groups into their hierarchies, level by level.
+func (l *loader) placeGroups() error {
+	var waiting []*groupEntry
+	for _, o := range l.groupOrder.items {
+		if g := l.groups[o.key]; !g.Dynamic() {
+			waiting = append(waiting, g)
+		}
+	}
+	for range group.MaxDepth {
+		var next []*groupEntry
+		for _, g := range waiting {
+			if g.Parent != "" && !l.tree.Has(g.Parent) {
+				next = append(next, g)
+			} else if err := l.tree.Add(g.Name, g.Parent); err != nil {
+				return fmt.Errorf("cannot place thing group %q: %w", g.Name, err)
+			}
+		}
+		waiting = next
+	}
+	if len(waiting) > 0 {
+		return fmt.Errorf("cannot place thing group %q below %q", waiting[0].Name, waiting[0].Parent)
+	}
+	return nil
+}
+
+// restore makes a thing a member as it was stored.
+func (l *loader) restore(g *groupEntry, m member) error {
+	if g.Dynamic() {
 		l.matcher.Restore(m.group, m.thing)
 		if m.held {
 			g.hold(m.thing)
 		}
+		return nil
 	}
-	return nil
+	moves, err := l.tree.Plan(m.thing, nil, []protocol.ThingGroupName{m.group})
+	for _, m := range moves {
+		l.tree.Apply(m)
+	}
+	return err
 }
 
 // linkJobs follows the live jobs' groups and sets the timers.

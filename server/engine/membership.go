@@ -13,6 +13,7 @@ import (
 func (s *state) document(e *entry) *index.Document {
 	src := index.Source{
 		ThingName: e.thing.Name, ThingID: e.thing.ID, ThingTypeName: string(e.thing.TypeName),
+		GroupNames:   namesOf(s.tree.AllGroupsOf(e.thing.Name)),
 		Attributes:   e.thing.Attributes,
 		Shadows:      make(map[string]index.ShadowState, len(e.shadows)),
 		Connectivity: e.connectivity(),
@@ -57,14 +58,28 @@ func (t *tx) indexed(e *entry, doc *index.Document) {
 
 // reindexDeleted takes a deleted thing out of the index and its groups.
 func (t *tx) reindexDeleted(th registry.Thing) {
-	change := t.index.Delete(th.Name)
-	t.moved(th, t.matcher.Apply(change), false)
+	flips := flips{}
+	for _, g := range t.tree.GroupsOf(th.Name) {
+		t.moveStatic(flips, th, group.Membership{Thing: th.Name, Group: g})
+	}
+	t.moveDynamic(flips, th, t.matcher.Apply(t.index.Delete(th.Name)))
+	t.retarget(th.Name, flips, false)
 }
 
-// moved stores the memberships that one change of a thing brought about,
-// publishes them and lets the jobs know.
+// moved is moveDynamic for a change that touches nothing else.
 func (t *tx) moved(th registry.Thing, moves []group.Membership, byConnectivity bool) {
-	flips := map[protocol.ThingGroupName]bool{}
+	flips := flips{}
+	t.moveDynamic(flips, th, moves)
+	t.retarget(th.Name, flips, byConnectivity)
+}
+
+// flips are the groups that a change made a thing join (true) or leave, as
+// far as jobs know of it.
+type flips map[protocol.ThingGroupName]bool
+
+// moveDynamic stores the memberships in dynamic groups that one change of a
+// thing brought about, publishes them and adds them to the flips.
+func (t *tx) moveDynamic(flips flips, th registry.Thing, moves []group.Membership) {
 	for _, m := range moves {
 		g := t.groups[m.Group]
 		held := g.Status != group.Active
@@ -77,15 +92,19 @@ func (t *tx) moved(th registry.Thing, moves []group.Membership, byConnectivity b
 			flips[m.Group] = m.Joined
 			held = false
 		}
-		row := key(string(th.Name), string(m.Group))
-		if m.Joined {
-			t.putThing(th.Name, kindMember, row, memberRow{Held: held})
-		} else {
-			t.delThing(th.Name, kindMember, row)
-		}
-		t.membershipEvent(g.Group, th, m.Joined)
+		t.putMember(g, th, m.Joined, held)
 	}
-	t.retarget(th.Name, flips, byConnectivity)
+}
+
+// putMember stores and publishes one membership.
+func (t *tx) putMember(g *groupEntry, th registry.Thing, joined, held bool) {
+	row := key(string(th.Name), string(g.Name))
+	if joined {
+		t.putThing(th.Name, kindMember, row, memberRow{Held: held})
+	} else {
+		t.delThing(th.Name, kindMember, row)
+	}
+	t.membershipEvent(g.Group, th, joined)
 }
 
 func (g *groupEntry) hold(n protocol.ThingName) {

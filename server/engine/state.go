@@ -29,7 +29,8 @@ type state struct {
 
 	groups     map[protocol.ThingGroupName]*groupEntry
 	groupOrder order[protocol.ThingGroupName]
-	matcher    *group.Matcher
+	matcher    *group.Matcher // dynamic groups and their members
+	tree       *group.Tree    // static groups and their members
 	index      *index.Index
 	indexing   Indexing
 	// reconfigured counts the changes of what is indexed since the start.
@@ -69,10 +70,10 @@ type entry struct {
 	execs []*job.Execution
 }
 
-// groupEntry is a dynamic thing group.
+// groupEntry is a thing group.
 type groupEntry struct {
 	group.Group
-	query *query.Query
+	query *query.Query // nil of a static group
 	// held are the things that joined while the group was not ACTIVE: jobs
 	// learn of them when it is (rule 8).
 	held map[protocol.ThingName]bool
@@ -129,12 +130,16 @@ func newState(cfg *Config, boot string) *state {
 		types:          map[protocol.ThingTypeName]*registry.ThingType{},
 		groups:         map[protocol.ThingGroupName]*groupEntry{},
 		matcher:        group.New(),
+		tree:           group.NewTree(),
 		jobs:           map[protocol.JobID]*jobEntry{},
 		targetingGroup: map[protocol.ThingGroupName][]protocol.JobID{},
 		tags:           map[resource]registry.Tags{},
 		armed:          map[*job.Execution]time.Time{},
 		events:         EventConfig{Enabled: map[event.Type]bool{}},
 		identities:     newIdentities(),
+	}
+	if cfg.Rules.GroupsPerThing > 0 {
+		s.matcher.Bound(s.room, func(g protocol.ThingGroupName) time.Time { return s.groups[g].CreatedAt })
 	}
 	s.index = s.newIndex()
 	s.indexing.Thing = index.Config{}.Normal()
@@ -193,6 +198,16 @@ type ordered[K ~string] struct {
 
 func (o ordered[K]) compare(p ordered[K]) int {
 	return cmp.Or(cmp.Compare(o.at, p.at), cmp.Compare(o.key, p.key))
+}
+
+// inOrder puts names in the order of their creation.
+func inOrder[K ~string](names []K, created func(K) time.Time) *order[K] {
+	o := order[K]{items: make([]ordered[K], len(names))}
+	for i, n := range names {
+		o.items[i] = ordered[K]{created(n).UnixNano(), n}
+	}
+	slices.SortFunc(o.items, ordered[K].compare)
+	return &o
 }
 
 func (o *order[K]) len() int { return len(o.items) }

@@ -9,15 +9,30 @@ import (
 	"github.com/muster-iot/muster/server/job"
 )
 
-// counts reports whether a thing is a member that jobs know of.
+// counts reports whether a thing is a member that jobs know of. The members
+// of a group below a static one are members of both.
 func (s *state) counts(g protocol.ThingGroupName, n protocol.ThingName) bool {
 	e := s.groups[g]
-	return e != nil && !e.held[n] && s.matcher.Contains(g, n)
+	switch {
+	case e == nil:
+		return false
+	case e.Dynamic():
+		return !e.held[n] && s.matcher.Contains(g, n)
+	}
+	return s.tree.Contains(g, n, true)
+}
+
+// members returns the things that a job on the group targets, by name.
+func (s *state) members(g protocol.ThingGroupName) []protocol.ThingName {
+	if s.tree.Has(g) {
+		return s.tree.Members(g, true)
+	}
+	return s.matcher.Members(g)
 }
 
 // targets reports whether a thing is in the targets of a job, now and before
 // the given flips of its memberships. An awaited group does not count yet.
-func (s *state) targets(j *jobEntry, n protocol.ThingName, flips map[protocol.ThingGroupName]bool) (before, now bool) {
+func (s *state) targets(j *jobEntry, n protocol.ThingName, flips flips) (before, now bool) {
 	if slices.Contains(j.Things, n) {
 		return true, true
 	}
@@ -37,7 +52,7 @@ func (s *state) targets(j *jobEntry, n protocol.ThingName, flips map[protocol.Th
 
 // retarget plans what the flips of a thing's memberships mean for the jobs
 // that target these groups.
-func (t *tx) retarget(n protocol.ThingName, flips map[protocol.ThingGroupName]bool, byConnectivity bool) {
+func (t *tx) retarget(n protocol.ThingName, flips flips, byConnectivity bool) {
 	var affected []protocol.JobID
 	for g := range flips {
 		affected = append(affected, t.targetingGroup[g]...)
@@ -176,7 +191,7 @@ func (t *tx) activated(g *groupEntry) {
 // enter plans the entry of a group's members into a job. A thing that another
 // target of the job has brought in does not enter twice.
 func (t *tx) enter(j *jobEntry, g protocol.ThingGroupName, members []protocol.ThingName, initial bool) {
-	flip := map[protocol.ThingGroupName]bool{g: true}
+	flip := flips{g: true}
 	changes := make([]job.Change, 0, len(members))
 	for _, n := range members {
 		if before, _ := t.targets(j, n, flip); !before {

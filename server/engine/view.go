@@ -91,48 +91,80 @@ func (v *View) Group(n protocol.ThingGroupName) (group.Group, error) {
 
 // Groups lists thing groups in the order of their creation.
 func (v *View) Groups(p Page, keep func(group.Group) bool) ([]group.Group, string, error) {
-	return list(&v.t.groupOrder, p, func(n protocol.ThingGroupName) (group.Group, bool) {
+	return v.groups(&v.t.groupOrder, p, keep)
+}
+
+// GroupsBelow lists the groups directly below one, when recursive is set all
+// below it, in the order of their creation; none are below a dynamic group.
+func (v *View) GroupsBelow(parent protocol.ThingGroupName, recursive bool, p Page, keep func(group.Group) bool) ([]group.Group, string, error) {
+	if v.t.groups[parent] == nil {
+		return nil, "", groupNotFound(parent)
+	}
+	return v.groups(v.groupOrder(v.t.tree.Below(parent, recursive)), p, keep)
+}
+
+func (v *View) groupOrder(names []protocol.ThingGroupName) *order[protocol.ThingGroupName] {
+	return inOrder(names, func(g protocol.ThingGroupName) time.Time { return v.t.groups[g].CreatedAt })
+}
+
+func (v *View) groups(of *order[protocol.ThingGroupName], p Page, keep func(group.Group) bool) ([]group.Group, string, error) {
+	return list(of, p, func(n protocol.ThingGroupName) (group.Group, bool) {
 		g := v.t.groups[n].Group
 		return g, keep == nil || keep(g)
 	})
 }
 
-// GroupsOf lists the thing groups of a registered thing in the order of
-// their creation.
+// Above returns the groups above a static one, the root of the hierarchy first.
+func (v *View) Above(g group.Group) []protocol.ThingGroupName { return v.t.tree.Path(g.Parent) }
+
+// GroupsOf lists the thing groups that a registered thing is directly in, in
+// the order of their creation.
 func (v *View) GroupsOf(n protocol.ThingName, p Page) ([]group.Group, string, error) {
 	if _, err := v.t.registered(n); err != nil {
 		return nil, "", err
 	}
-	var groups order[protocol.ThingGroupName]
-	for _, g := range v.t.matcher.GroupsOf(n) {
-		groups.insert(v.t.groups[g].CreatedAt, g)
-	}
-	return list(&groups, p, func(g protocol.ThingGroupName) (group.Group, bool) { return v.t.groups[g].Group, true })
+	return v.groups(v.groupOrder(slices.Concat(v.t.tree.GroupsOf(n), v.t.matcher.GroupsOf(n))), p, nil)
 }
 
-// Members lists the things of a group in the order of their creation.
-func (v *View) Members(g protocol.ThingGroupName, p Page) ([]protocol.ThingName, string, error) {
+// Members lists the things of a group, when recursive is set those of the
+// groups below it too, in the order of their creation.
+func (v *View) Members(g protocol.ThingGroupName, recursive bool, p Page) ([]protocol.ThingName, string, error) {
 	if v.t.groups[g] == nil {
 		return nil, "", groupNotFound(g)
 	}
+	of := v.membership(g, recursive)
 	// Of a small group the members are put in order, of a large one those that
 	// a page needs are found among all things: neither is slow in a large fleet.
 	const share = 16
 	among := &v.t.things
-	if members := v.t.matcher.Count(g); members < among.len()/share {
-		among = v.inOrder(v.t.matcher.Members(g))
+	if of.count < among.len()/share {
+		among = inOrder(of.all(), func(n protocol.ThingName) time.Time { return v.t.names[n].thing.CreatedAt })
 	}
-	return list(among, p, func(n protocol.ThingName) (protocol.ThingName, bool) { return n, v.t.matcher.Contains(g, n) })
+	return list(among, p, func(n protocol.ThingName) (protocol.ThingName, bool) { return n, of.contains(n) })
 }
 
-// inOrder puts registered things in the order of their creation.
-func (v *View) inOrder(names []protocol.ThingName) *order[protocol.ThingName] {
-	o := order[protocol.ThingName]{items: make([]ordered[protocol.ThingName], len(names))}
-	for i, n := range names {
-		o.items[i] = ordered[protocol.ThingName]{v.t.names[n].thing.CreatedAt.UnixNano(), n}
+// membership is who is in a group.
+type membership struct {
+	count    int
+	all      func() []protocol.ThingName
+	contains func(protocol.ThingName) bool
+}
+
+func (v *View) membership(g protocol.ThingGroupName, recursive bool) membership {
+	if v.t.groups[g].Dynamic() {
+		m := v.t.matcher
+		return membership{
+			m.Count(g),
+			func() []protocol.ThingName { return m.Members(g) },
+			func(n protocol.ThingName) bool { return m.Contains(g, n) },
+		}
 	}
-	slices.SortFunc(o.items, ordered[protocol.ThingName].compare)
-	return &o
+	tree := v.t.tree
+	return membership{
+		tree.Count(g, recursive),
+		func() []protocol.ThingName { return tree.Members(g, recursive) },
+		func(n protocol.ThingName) bool { return tree.Contains(g, n, recursive) },
+	}
 }
 
 // JobInfo is a job and what its executions come to.

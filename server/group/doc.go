@@ -5,7 +5,7 @@
 //
 //	joinedAndLeft := matcher.Apply(change)            // a thing changed
 //	joinedAndLeft  = matcher.Scan(name, docs)         // a slice of a BUILDING group
-//	joinedAndLeft  = tree.Move(thing, remove, add)    // an operator moved a thing
+//	joinedAndLeft  = tree.Plan(thing, remove, add)    // an operator moves a thing
 //
 // It owns the [Group] record, the [Status] table of dynamic groups, and who is
 // in which group: [Matcher] the dynamic ones, [Tree] the static ones. The two

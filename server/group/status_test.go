@@ -54,9 +54,9 @@ func TestGroupIsStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"name":"ConnectedSWV5","id":"b0c1","queryString":"connectivity.connected:true AND attributes.softwareVersion:5",` +
-		`"queryVersion":"2017-09-30","indexName":"AWS_Things","version":2,"status":"ACTIVE","description":"on 5",` +
-		`"attributes":{"owner":"oslo"},"createdAt":"2025-03-01T12:00:00.5Z","generation":1}`
+	const want = `{"name":"ConnectedSWV5","id":"b0c1","version":2,"description":"on 5","attributes":{"owner":"oslo"},` +
+		`"createdAt":"2025-03-01T12:00:00.5Z","queryString":"connectivity.connected:true AND attributes.softwareVersion:5",` +
+		`"queryVersion":"2017-09-30","indexName":"AWS_Things","status":"ACTIVE","generation":1}`
 	if string(stored) != want {
 		t.Errorf("stored as %s", stored)
 	}

@@ -121,14 +121,14 @@ func (t *Tree) node(name protocol.ThingGroupName) (*node, error) {
 	return nil, protocol.Errorf(protocol.NotFound, "thing group %q does not exist", name)
 }
 
-// Move takes a thing out of groups and puts it into others; no group may stand
-// in both. It returns the direct memberships that this changed, in the order
-// given, those left first. Where nothing is to be done nothing happens. With
-// an error nothing happens at all: a NotFound of a group, or an InvalidRequest
-// when the thing would be in two groups of one hierarchy.
-func (t *Tree) Move(thing protocol.ThingName, remove, add []protocol.ThingGroupName) ([]Membership, error) {
+// Plan returns the direct memberships that change when a thing is taken out of
+// groups and put into others, in the order given, those left first; no group may
+// stand in both. Where nothing is to be done there is no change. The error is
+// a NotFound of a group, or an InvalidRequest when the thing would be in two
+// groups of one hierarchy.
+func (t *Tree) Plan(thing protocol.ThingName, remove, add []protocol.ThingGroupName) ([]Membership, error) {
 	homes := slices.Clone(t.homes[thing])
-	var moves []Membership
+	var changes []Membership
 	for _, name := range remove {
 		n, err := t.node(name)
 		if err != nil {
@@ -136,7 +136,7 @@ func (t *Tree) Move(thing protocol.ThingName, remove, add []protocol.ThingGroupN
 		}
 		if i := slices.Index(homes, n); i >= 0 {
 			homes = slices.Delete(homes, i, i+1)
-			moves = append(moves, Membership{Thing: thing, Group: name})
+			changes = append(changes, Membership{Thing: thing, Group: name})
 		}
 	}
 	for _, name := range add {
@@ -152,26 +152,26 @@ func (t *Tree) Move(thing protocol.ThingName, remove, add []protocol.ThingGroupN
 			return nil, protocol.Errorf(protocol.InvalidRequest, "thing %q cannot be in thing group %q: it is in %q of the same hierarchy, whose root is %q", thing, name, homes[i].name, root.name)
 		}
 		homes = append(homes, n)
-		moves = append(moves, Membership{Thing: thing, Group: name, Joined: true})
+		changes = append(changes, Membership{Thing: thing, Group: name, Joined: true})
 	}
-	t.settle(thing, homes, moves)
-	return moves, nil
+	return changes, nil
 }
 
-// settle carries out the moves of a thing.
-func (t *Tree) settle(thing protocol.ThingName, homes []*node, moves []Membership) {
-	for _, m := range moves {
-		if m.Joined {
-			t.nodes[m.Group].members[thing] = true
-		} else {
-			delete(t.nodes[m.Group].members, thing)
-		}
-	}
-	if len(homes) == 0 {
-		delete(t.homes, thing)
+// Apply carries out one change that Plan returned; the order matters.
+func (t *Tree) Apply(m Membership) {
+	n, homes := t.nodes[m.Group], t.homes[m.Thing]
+	if m.Joined {
+		n.members[m.Thing] = true
+		t.homes[m.Thing] = append(homes, n)
 		return
 	}
-	t.homes[thing] = homes
+	delete(n.members, m.Thing)
+	i := slices.Index(homes, n)
+	if homes = slices.Delete(homes, i, i+1); len(homes) == 0 {
+		delete(t.homes, m.Thing)
+		return
+	}
+	t.homes[m.Thing] = homes
 }
 
 // Has reports whether there is such a group.

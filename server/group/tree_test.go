@@ -145,12 +145,15 @@ func (m *treeModel) move(t *rapid.T) {
 		next[membership(thing, g)] = true
 		want = append(want, membership(thing, g))
 	}
-	moves, err := m.tree.Move(thing, remove, add)
-	if (err == nil) != allowed || allowed && !slices.Equal(moves, want) {
-		t.Fatalf("move %s out of %v into %v: %v, %v; allowed %t, want %v", thing, remove, add, moves, err, allowed, want)
+	changes, err := m.tree.Plan(thing, remove, add)
+	if (err == nil) != allowed || allowed && !slices.Equal(changes, want) {
+		t.Fatalf("move %s out of %v into %v: %v, %v; allowed %t, want %v", thing, remove, add, changes, err, allowed, want)
 	}
 	if allowed {
 		m.in = next
+		for _, c := range changes {
+			m.tree.Apply(c)
+		}
 	}
 }
 

@@ -88,6 +88,9 @@ type Limits struct {
 	FewLeadingWildcards bool
 	// DynamicGroups bounds the number of dynamic groups.
 	DynamicGroups int
+	// GroupsPerThing bounds the groups that a thing is directly in, static and
+	// dynamic ones together; 0 is no bound.
+	GroupsPerThing int
 	// ThingAttributes bounds the attributes of a thing without a thing type,
 	// TypedThingAttributes those of one with a type; mirrored ones are not counted.
 	ThingAttributes, TypedThingAttributes int
@@ -144,6 +147,7 @@ func AWSLimits() Limits {
 		QueryLength:         1000,
 		FewLeadingWildcards: true,
 		DynamicGroups:       100,
+		GroupsPerThing:      10,
 		ThingAttributes:     3, TypedThingAttributes: 50,
 	}
 }

@@ -48,7 +48,7 @@ func (in RegisterAuthority) step(t *tx) (identity.Authority, error) {
 		err.ResourceID, err.ResourceARN = string(in.ID), t.arn(protocol.KindCACertificate, string(in.ID))
 		return identity.Authority{}, err
 	}
-	if n := len(t.issuers[string(in.Subject)]); n >= authoritiesOfSubject {
+	if n := some(t.issuers[string(in.Subject)]).len(); n >= authoritiesOfSubject {
 		return identity.Authority{}, protocol.Errorf(protocol.LimitExceeded, "there are %d CA certificates with this subject already, which is the limit", n)
 	}
 	if err := in.Tags.Check(); err != nil {
@@ -99,10 +99,7 @@ func (in DeleteAuthority) step(t *tx) (struct{}, error) {
 	}
 	delete(t.authorities, in.ID)
 	t.authorityOrder.remove(a.CreatedAt, in.ID)
-	subject := string(a.Subject)
-	if t.issuers[subject] = remove(t.issuers[subject], in.ID); len(t.issuers[subject]) == 0 {
-		delete(t.issuers, subject)
-	}
+	removeFrom(t.issuers, string(a.Subject), a.CreatedAt, in.ID)
 	t.del(protocol.GlobalShard, kindAuthority, string(in.ID))
 	t.untag(protocol.KindCACertificate, string(in.ID))
 	return struct{}{}, nil

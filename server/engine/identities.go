@@ -32,7 +32,7 @@ type identities struct {
 	authorities      map[identity.CertificateID]*identity.Authority
 	authorityOrder   order[identity.CertificateID]
 	// issuers finds the CA certificates of a subject.
-	issuers map[string][]identity.CertificateID
+	issuers map[string]*order[identity.CertificateID]
 	// issued lists the certificates of a CA.
 	issued map[identity.CertificateID]*order[identity.CertificateID]
 
@@ -49,7 +49,7 @@ func newIdentities() identities {
 	return identities{
 		certificates: map[identity.CertificateID]*identity.Certificate{},
 		authorities:  map[identity.CertificateID]*identity.Authority{},
-		issuers:      map[string][]identity.CertificateID{},
+		issuers:      map[string]*order[identity.CertificateID]{},
 		issued:       map[identity.CertificateID]*order[identity.CertificateID]{},
 		policies:     map[identity.PolicyName]*identity.Policy{},
 		principals:   newLinks[protocol.ThingName, identity.CertificateID, identity.PrincipalType](),
@@ -70,7 +70,7 @@ func (s *identities) fileCertificate(c identity.Certificate) {
 func (s *identities) fileAuthority(a identity.Authority) {
 	s.authorities[a.ID] = &a
 	s.authorityOrder.insert(a.CreatedAt, a.ID)
-	s.issuers[string(a.Subject)] = append(s.issuers[string(a.Subject)], a.ID)
+	orderOf(s.issuers, string(a.Subject)).insert(a.CreatedAt, a.ID)
 }
 
 // filePolicy files a policy that is not there.

@@ -52,8 +52,8 @@ func (v *View) Authorities(p Page) ([]identity.Authority, string, error) {
 // are those that may have signed a certificate of that issuer.
 func (v *View) AuthoritiesOf(subject []byte) []identity.Authority {
 	var found []identity.Authority
-	for _, id := range v.t.issuers[string(subject)] {
-		found = append(found, *v.t.authorities[id])
+	for _, o := range some(v.t.issuers[string(subject)]).items {
+		found = append(found, *v.t.authorities[o.key])
 	}
 	return found
 }

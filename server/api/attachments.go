@@ -26,7 +26,9 @@ func (o *operations) listAttachedPolicies(ctx context.Context, call restjson.Cal
 		return nil, err
 	}
 	out := &iot.ListAttachedPoliciesResponse{}
-	out.Policies, out.NextMarker, err = o.policyPage(ctx, call, func(v *engine.View) ([]identity.PolicyName, string, error) { return v.PoliciesOf(in.Target, p) })
+	out.Policies, out.NextMarker, err = o.policyPage(ctx, call, func(v *engine.View) ([]identity.PolicyName, string, error) {
+		return v.PoliciesOf(in.Target, or(in.Recursive, false), p)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +98,9 @@ func (o *operations) listPrincipalPolicies(ctx context.Context, call restjson.Ca
 		return nil, err
 	}
 	out := &iot.ListPrincipalPoliciesResponse{}
-	out.Policies, out.NextMarker, err = o.policyPage(ctx, call, func(v *engine.View) ([]identity.PolicyName, string, error) { return v.PoliciesOf(in.Principal, p) })
+	out.Policies, out.NextMarker, err = o.policyPage(ctx, call, func(v *engine.View) ([]identity.PolicyName, string, error) {
+		return v.PoliciesOf(in.Principal, false, p)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -293,6 +293,7 @@ func (t *tx) dropGroup(g *groupEntry) {
 	t.groupOrder.remove(g.CreatedAt, g.Name)
 	t.del(protocol.GlobalShard, kindGroup, string(g.Name))
 	t.untag(protocol.KindThingGroup, string(g.Name))
+	t.detachAll(resource{protocol.KindThingGroup, string(g.Name)}.target())
 	t.groupEvent(g.Group, "DELETED", "deleted")
 }
 

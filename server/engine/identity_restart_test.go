@@ -73,7 +73,7 @@ func (f *fleet) attachments() (left, right map[string]bool) {
 			for _, p := range list {
 				right[fmt.Sprint(p)] = true
 			}
-			names, _, _ := v.PoliciesOf(certificateARN(n), everyPage)
+			names, _, _ := v.PoliciesOf(certificateARN(n), false, everyPage)
 			for _, name := range names {
 				right[string(name)+" "+string(certificateID(n))] = true
 			}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +62,7 @@ func (f *fleet) identityPicture() map[string]any {
 			arn := "arn:aws:iot:us-east-1:123456789012:cert/" + string(c.ID)
 			list, next, err := v.ThingsOf(arn, "", everyPage)
 			see("things of "+string(c.ID), list, next, err)
-			names, next, err := v.PoliciesOf(arn, everyPage)
+			names, next, err := v.PoliciesOf(arn, false, everyPage)
 			see("policies of "+string(c.ID), names, next, err)
 		}
 		authorities, next, err := v.Authorities(everyPage)
@@ -288,7 +289,7 @@ func TestPolicyAttachments(t *testing.T) {
 	do(f, engine.DetachPolicy{Name: "P4", Target: certificateARN(1), Strict: true})
 	do(f, attach("P10", certificateARN(1)))
 	f.read(func(v *engine.View) {
-		names, _, err := v.PoliciesOf(certificateARN(1), everyPage)
+		names, _, err := v.PoliciesOf(certificateARN(1), false, everyPage)
 		if err != nil {
 			t.Error(err)
 		}
@@ -302,6 +303,46 @@ func TestPolicyAttachments(t *testing.T) {
 			t.Errorf("groups: %v, %v", targets, err)
 		}
 	})
+}
+
+// TestPoliciesOfGroups: they are inherited down the hierarchy, and end with the
+// group, so that a new group of its name has none.
+func TestPoliciesOfGroups(t *testing.T) {
+	f := start(t, nil, rules.Safe())
+	f.thing("T", "5")
+	do(f, engine.CreateStaticGroup{Name: "sites"})
+	do(f, engine.CreateStaticGroup{Name: "oslo", Parent: "sites"})
+	do(f, engine.MoveThing{Thing: "T", Add: []protocol.ThingGroupName{"oslo"}})
+	f.certificate(1, identity.Active)
+	for n, target := range map[identity.PolicyName]string{"root": groupARN("sites"), "leaf": groupARN("oslo"), "own": certificateARN(1)} {
+		f.policy(n)
+		do(f, engine.AttachPolicy{Name: n, Target: target})
+	}
+	do(f, engine.AttachPolicy{Name: "own", Target: groupARN("sites")})
+	see := func(target string, recursive bool, policies ...identity.PolicyName) {
+		t.Helper()
+		f.read(func(v *engine.View) {
+			got, _, err := v.PoliciesOf(target, recursive, everyPage)
+			if err != nil {
+				t.Error(err)
+			}
+			slices.Sort(got)
+			want(t, fmt.Sprintf("%s, recursive %t", target, recursive), got, policies)
+		})
+	}
+	see(groupARN("oslo"), false, "leaf")
+	see(groupARN("oslo"), true, "leaf", "own", "root")
+	see(groupARN("sites"), true, "own", "root")
+	see(certificateARN(1), true, "own")
+	do(f, engine.AttachPrincipal{Thing: "T", Principal: certificateARN(1)})
+	see(certificateARN(1), false, "own")
+	see(certificateARN(1), true, "leaf", "own", "root")
+
+	do(f, engine.DeleteStaticGroup{Name: "oslo"})
+	see(certificateARN(1), true, "own")
+	do(f, engine.DeletePolicy{Name: "leaf"})
+	do(f, engine.CreateStaticGroup{Name: "oslo"})
+	see(groupARN("oslo"), true, []identity.PolicyName{}...)
 }
 
 func TestPolicies(t *testing.T) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"strings"
+	"time"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/identity"
@@ -104,13 +105,54 @@ func (v *View) Policies(p Page) ([]identity.PolicyName, string, error) {
 }
 
 // PoliciesOf lists the policies of a certificate or group, given by its ARN, in
-// the order of their attachment.
-func (v *View) PoliciesOf(arn string, p Page) ([]identity.PolicyName, string, error) {
+// the order of their attachment. Recursive adds what it has by the groups above
+// it: a group by those that it lies below, a certificate by those of its things.
+func (v *View) PoliciesOf(arn string, recursive bool, p Page) ([]identity.PolicyName, string, error) {
 	to, err := v.t.targetOf(arn)
 	if err != nil {
 		return nil, "", err
 	}
-	return list(v.t.attachments.with(to), p, self[identity.PolicyName])
+	policies := v.t.attachments.with(to)
+	if recursive {
+		policies = v.t.policiesAbove(to)
+	}
+	return list(policies, p, self[identity.PolicyName])
+}
+
+// policiesAbove are the policies of a target and of the groups above it, each
+// once, as of its first attachment.
+func (s *state) policiesAbove(to target) *order[identity.PolicyName] {
+	first := map[identity.PolicyName]time.Time{}
+	for from := range s.above(to) {
+		for _, o := range s.attachments.with(from).items {
+			at := s.attachments.when(o.key, from)
+			if was, seen := first[o.key]; !seen || at.Before(was) {
+				first[o.key] = at
+			}
+		}
+	}
+	var policies order[identity.PolicyName]
+	for n, at := range first {
+		policies.insert(at, n)
+	}
+	return &policies
+}
+
+// above is a target and the groups above it.
+func (s *state) above(to target) map[target]bool {
+	kind, name, _ := strings.Cut(string(to), "/")
+	groups := s.tree.Path(protocol.ThingGroupName(name))
+	if kind == protocol.KindCertificate {
+		groups = nil
+		for _, o := range s.principals.with(identity.CertificateID(name)).items {
+			groups = append(groups, s.tree.AllGroupsOf(o.key)...)
+		}
+	}
+	all := map[target]bool{to: true}
+	for _, g := range groups {
+		all[resource{protocol.KindThingGroup, string(g)}.target()] = true
+	}
+	return all
 }
 
 // Target is what a policy is attached to: the kind and name of its ARN.

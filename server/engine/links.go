@@ -31,6 +31,9 @@ func (k *links[L, R, V]) get(l L, r R) (V, bool) {
 	return j.As, ok
 }
 
+// when returns the time at which two joined names were joined.
+func (k *links[L, R, V]) when(l L, r R) time.Time { return k.made[link[L, R]{l, r}].At }
+
 // join joins two names that are not joined.
 func (k *links[L, R, V]) join(l L, r R, j joined[V]) {
 	k.made[link[L, R]{l, r}] = j

@@ -138,10 +138,13 @@ func (s *state) targetOf(arn string) (target, error) {
 // checkPolicyGroup refuses a dynamic group: a device could write itself into
 // it and so take rights that nobody gave it (AWS IoT reference 4.3).
 func (s *state) checkPolicyGroup(n protocol.ThingGroupName) error {
-	if s.groups[n] == nil {
+	switch g := s.groups[n]; {
+	case g == nil:
 		return groupNotFound(n)
+	case g.Dynamic():
+		return protocol.Errorf(protocol.InvalidRequest, "thing group %q is dynamic: policies can be attached to static thing groups only", n)
 	}
-	return protocol.Errorf(protocol.InvalidRequest, "thing group %q is dynamic: policies can be attached to static thing groups only", n)
+	return nil
 }
 
 // AttachPolicy attaches a policy to a certificate or a static thing group.

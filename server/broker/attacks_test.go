@@ -20,6 +20,7 @@ type attack struct {
 	limits broker.Limits
 	do     func(t *testing.T, s *reachable)
 	alloc  uint64 // bytes that it may make the process allocate; 0: not asserted
+	heavy  bool   // on TCP only, to save time: it is above all transports
 }
 
 // hostile is a client id of the attacks.
@@ -88,7 +89,7 @@ func attacks() []attack {
 			}
 			w.wantNothing()
 		}},
-		{name: "200 filters of 30,000 levels", do: func(t *testing.T, s *reachable) {
+		{name: "200 filters of 30,000 levels", heavy: true, do: func(t *testing.T, s *reachable) {
 			w := s.connect(t, hostile, 4)
 			deep := strings.Repeat("a/", 30_000)
 			for range 100 {
@@ -107,7 +108,7 @@ func attacks() []attack {
 			w.publish(slashes, "", 0, 0)
 			w.wantClosed(patience)
 		}},
-		{name: "every filter that a packet can hold", do: func(t *testing.T, s *reachable) {
+		{name: "every filter that a packet can hold", heavy: true, do: func(t *testing.T, s *reachable) {
 			w := s.connect(t, hostile, 4)
 			codes := w.subscribe(0, strings.Split(strings.Repeat("a", 30_000), "")...)
 			if granted := bytes.Count(codes, []byte{0}); granted != 8 || len(codes) != 30_000 {
@@ -130,7 +131,7 @@ func attacks() []attack {
 			w.wantPublish("a/b/c/d/e/f", "once")
 			w.wantNothing()
 		}},
-		{name: "filters that hold on to large packets", do: func(t *testing.T, s *reachable) {
+		{name: "filters that hold on to large packets", heavy: true, do: func(t *testing.T, s *reachable) {
 			w := s.connect(t, hostile, 5)
 			ballast := []packets.UserProperty{{Key: strings.Repeat("k", 60_000), Val: strings.Repeat("v", 60_000)}}
 			before := heap()
@@ -168,7 +169,7 @@ func attacks() []attack {
 			w.wantClosed(patience)
 		}},
 		{
-			name: "questions without reading the answers", limits: broker.Limits{QueueBytes: 64 << 10},
+			name: "questions without reading the answers", heavy: true, limits: broker.Limits{QueueBytes: 64 << 10},
 			do: func(t *testing.T, s *reachable) {
 				nc := s.raw(t)
 				_ = nc.SetReadBuffer(4096)
@@ -237,6 +238,9 @@ func wantStrangers(t *testing.T, s *reachable) {
 func TestAttacks(t *testing.T) {
 	onTransports(t, func(t *testing.T, via transport) {
 		for _, a := range attacks() {
+			if a.heavy && via.name != "TCP" {
+				continue
+			}
 			t.Run(a.name, func(t *testing.T) {
 				a.limits.PublishRate, a.limits.PublishBytesRate = -1, -1
 				s := via.start(t, a.limits)

@@ -76,18 +76,29 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 
 // OnPacketEncode adds to CONNACK what mochi leaves out, and corrects the code
 // of a CONNECT packet that mochi refused by itself. MQTT 5 clients are told by
-// SUBACK why each filter was refused.
+// SUBACK why each filter was refused, and by UNSUBACK which they did not have.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type == packets.Suback && cl.Properties.ProtocolVersion == 5 {
+	version5 := cl.Properties.ProtocolVersion == 5
+	switch {
+	case pk.FixedHeader.Type == packets.Connack:
+		return h.connack(cl, pk)
+	case pk.FixedHeader.Type == packets.Suback && version5:
 		for i, code := range connOf(cl).session.refused {
 			if code != packets.CodeSuccess {
 				pk.ReasonCodes[i] = code.Code
 			}
 		}
+	case pk.FixedHeader.Type == packets.Unsuback && version5:
+		for i, stranger := range connOf(cl).session.stranger {
+			if stranger {
+				pk.ReasonCodes[i] = packets.CodeNoSubscriptionExisted.Code
+			}
+		}
 	}
-	if pk.FixedHeader.Type != packets.Connack {
-		return pk
-	}
+	return pk
+}
+
+func (h *hook) connack(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if pk.ReasonCode == packets.CodeSuccess.Code {
 		pk.Properties.MaximumPacketSize = uint32(h.b.limits.PacketBytes)
 		pk.Properties.TopicAliasMaximum = uint16(h.b.limits.TopicAliases)

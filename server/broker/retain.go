@@ -79,10 +79,12 @@ func retainedFor(g grant, m protocol.Message) packets.Packet {
 // OnUnsubscribe notes which of the filters the client has.
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	s := connOf(cl).session
-	s.leaving = nil
-	for _, sub := range pk.Filters {
+	s.leaving, s.stranger = nil, make([]bool, len(pk.Filters))
+	for i, sub := range pk.Filters {
 		if _, has := cl.State.Subscriptions.Get(sub.Filter); has && !slices.Contains(s.leaving, sub.Filter) {
 			s.leaving = append(s.leaving, sub.Filter)
+		} else {
+			s.stranger[i] = true
 		}
 	}
 	return pk

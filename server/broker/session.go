@@ -31,6 +31,7 @@ type session struct {
 	again         []bool            // by filter of it: the client had it before
 	grants        []grant           // of the last SUBSCRIBE packet
 	leaving       []string          // filters of the last UNSUBSCRIBE packet
+	stranger      []bool            // by filter of an UNSUBSCRIBE packet: the client does not have it
 	aliases       map[uint16]string // topics by alias
 	publishes     bucket
 	publishedSize bucket

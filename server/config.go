@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"time"
 
 	"github.com/muster-iot/muster/server/rules"
 )
@@ -33,7 +34,10 @@ type Config struct {
 	// it is refused on addresses that are not loopback.
 	Dev bool
 	// Rules decide where AWS is silent; the zero value is the safe profile.
-	Rules  *rules.Rules
+	Rules *rules.Rules
+	// Built is a time known to have passed: the server's time never goes below
+	// it (rule 17). Zero is none.
+	Built  time.Time
 	Logger *slog.Logger
 	// Ready is told the bound addresses once the server answers; may be nil.
 	Ready func(Addresses)
@@ -82,10 +86,12 @@ func (c Config) Validate() error {
 	case !c.Dev:
 		return ErrNoIdentity
 	}
+	listening := false
 	for _, each := range c.ports(&ports{}) {
 		if each.addr == "" {
 			continue
 		}
+		listening = true
 		host, _, err := net.SplitHostPort(each.addr)
 		if err != nil {
 			return fmt.Errorf("%s %q is not host:port", each.flag, each.addr)
@@ -93,6 +99,9 @@ func (c Config) Validate() error {
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return fmt.Errorf("%s %q is not a loopback address: --dev lets everybody in, so it listens on loopback only", each.flag, each.addr)
 		}
+	}
+	if !listening {
+		return errors.New("nothing to listen on: set --http and --mqtt")
 	}
 	return c.checkTLS()
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/muster-iot/muster/server/dispatch"
 	"github.com/muster-iot/muster/server/engine"
 	"github.com/muster-iot/muster/server/issuer"
+	"github.com/muster-iot/muster/server/operate"
 	"github.com/muster-iot/muster/server/rules"
 	"github.com/muster-iot/muster/server/store/pebble"
 )
@@ -114,7 +115,9 @@ func (s *Server) open(stopping <-chan struct{}) (_ *parts, err error) {
 	if p.store, err = pebble.Open(pebble.Config{Dir: filepath.Join(s.cfg.Data, "store"), Logger: s.cfg.Logger}); err != nil {
 		return nil, err
 	}
-	if p.repo, err = repo.Open(repo.Config{Dir: filepath.Join(s.cfg.Data, "firmware")}); err != nil {
+	if p.repo, err = repo.Open(repo.Config{
+		Dir: filepath.Join(s.cfg.Data, "firmware"), NotBefore: func() time.Time { return p.engine.Floor() },
+	}); err != nil {
 		return nil, err
 	}
 	return p, s.assemble(p, secure, stopping)
@@ -126,7 +129,7 @@ func (s *Server) assemble(p *parts, secure *tlsConfigs, stopping <-chan struct{}
 	gateway := &Gateway{}
 	p.engine, err = engine.New(engine.Config{
 		Store: p.store, Gateway: gateway, Rules: *s.cfg.Rules,
-		Account: s.cfg.Account, Region: s.cfg.Region, Logger: s.cfg.Logger,
+		Account: s.cfg.Account, Region: s.cfg.Region, Floor: s.cfg.Built, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -153,30 +156,29 @@ func (s *Server) assemble(p *parts, secure *tlsConfigs, stopping <-chan struct{}
 	if err != nil {
 		return err
 	}
-	p.web = s.web(p.ports, s.routes(aws, p.repo, p.broker), p.broker, secure)
+	own, err := operate.New(operate.Config{Engine: p.engine, Rules: *s.cfg.Rules, Logger: s.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	p.web = s.web(p.ports, s.routes(aws, own, p), p.broker, secure)
 	return nil
 }
 
 // routes puts the surfaces side by side: ours have their own prefixes,
 // everything else is the AWS API, whose escaped paths must reach it untouched
 // by a mux that cleans them.
-func (s *Server) routes(aws http.Handler, firmware *repo.Repository, devices *broker.Broker) http.Handler {
+func (s *Server) routes(aws, own http.Handler, p *parts) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/mqtt", devices.WebSocket())
-	mux.Handle("/tuf/", firmware.Serve())
-	operate := firmware.Operate(s.cfg.Logger)
-	mux.Handle("/muster/v1/repository", operate)
-	mux.Handle("/muster/v1/repository/", operate)
+	mux.Handle("/mqtt", p.broker.WebSocket())
+	mux.Handle("/tuf/", p.repo.Serve())
+	repository := p.repo.Operate(s.cfg.Logger)
+	mux.Handle("/muster/v1/repository", repository)
+	mux.Handle("/muster/v1/repository/", repository)
+	mux.Handle("/muster/v1/", own)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !s.ready.Load() {
-			http.Error(w, "not ready: loading the fleet, or stopping", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
+	mux.HandleFunc("GET /readyz", s.readyz(p.engine.CheckClock))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
 		case "tuf", "muster", "mqtt", "healthz", "readyz":

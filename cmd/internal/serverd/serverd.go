@@ -98,7 +98,7 @@ func configure(c *cobra.Command) (server.Config, error) {
 	return server.Config{
 		Data: s.Data, HTTP: s.HTTP, MQTT: s.MQTT, HTTPS: s.HTTPS, MQTTS: s.MQTTS, WS: s.WS,
 		Cert: s.Cert, Key: s.Key, ClientCA: s.ClientCA, Account: s.Account, Region: s.Region,
-		Dev: s.Dev, Rules: &r, Logger: logger,
+		Dev: s.Dev, Rules: &r, Built: server.Built(), Logger: logger,
 		Ready: func(a server.Addresses) {
 			logger.Info("serving", "http", a.HTTP, "mqtt", a.MQTT, "profile", r.Profile, "limits", r.Limits)
 			if err := out.Encode(a); err != nil {

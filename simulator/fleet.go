@@ -16,6 +16,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -190,7 +191,7 @@ func (f *Fleet) Start(ctx context.Context, n int, over time.Duration) error {
 		return f.ctx.Err()
 	case <-time.After(15 * time.Second):
 		f.stop()
-		return fmt.Errorf("cannot listen to the server's events at %s: is this where it speaks MQTT?", f.cfg.MQTT)
+		return fmt.Errorf("cannot listen to the server's events at %s: %w", f.cfg.MQTT, cmp.Or(f.observer.Err(), errors.New("it does not answer")))
 	}
 	return f.Add(n, over)
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/muster-iot/muster/internal/floor"
-	"github.com/muster-iot/muster/simulator/load"
 )
 
 // LatencyFloor is from the moment at which a message to a bare echo was due
@@ -61,19 +60,11 @@ func (f *Fleet) Measure(ctx context.Context, fl Floor, idle int) (stop func() er
 	}, nil
 }
 
-// Ratio says how many times the floor change -> notify-next took, at the
-// median and at the 99th percentile; 0 when either was not measured.
-func Ratio(latencies []load.Summary) (p50, p99 float64) {
-	var ours, least load.Summary
-	for _, l := range latencies {
-		switch l.Name {
-		case LatencyNotify:
-			ours = l
-		case LatencyFloor:
-			least = l
-		}
-	}
-	if ours.Count == 0 || least.Count == 0 || least.P50 <= 0 || least.P99 <= 0 {
+// Ratio says how many times the floor change -> notify-next took in the phase,
+// at the median and at the 99th percentile; 0 when either was not measured.
+func (p Phase) Ratio() (p50, p99 float64) {
+	ours, least := p.Latency(LatencyNotify), p.Latency(LatencyFloor)
+	if ours.Count == 0 || least.P50 <= 0 || least.P99 <= 0 {
 		return 0, 0
 	}
 	return float64(ours.P50) / float64(least.P50), float64(ours.P99) / float64(least.P99)

@@ -196,8 +196,8 @@ func (t *track) cause(since, until time.Time) *change {
 	return nil
 }
 
-// Watch tells the fleet which group and job it is about, once both exist.
-// From then on it measures what changes of its things bring about; the oracle
+// Watch tells the fleet which group and job it is about, just before or after
+// the job is made. From then on it measures what changes of its things bring about; the oracle
 // takes them in. The group must not have been there before the fleet started.
 func (f *Fleet) Watch(group protocol.ThingGroupName, job protocol.JobID) {
 	f.oracle.Watch(group, job)

@@ -2,14 +2,18 @@ package simulator_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/muster-iot/muster/agent/update"
+	"github.com/muster-iot/muster/internal/devcert"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server"
 	"github.com/muster-iot/muster/simulator"
@@ -31,11 +35,16 @@ type running struct {
 // serve starts a server on loopback. It is stopped when the test ends, or before.
 func serve(t *testing.T, dir, http, mqtt string) running {
 	t.Helper()
+	return serveAt(t, server.Config{Data: dir, HTTP: http, MQTT: mqtt})
+}
+
+// serveAt starts a server at the addresses of a configuration.
+func serveAt(t *testing.T, cfg server.Config) running {
+	t.Helper()
 	ready := make(chan server.Addresses, 1)
-	s, err := server.New(server.Config{
-		Data: dir, HTTP: http, MQTT: mqtt, Account: server.DefaultAccount, Region: server.DefaultRegion,
-		Dev: true, Logger: slog.New(slog.DiscardHandler), Ready: func(a server.Addresses) { ready <- a },
-	})
+	cfg.Account, cfg.Region, cfg.Dev, cfg.Logger = server.DefaultAccount, server.DefaultRegion, true, slog.New(slog.DiscardHandler)
+	cfg.Ready = func(a server.Addresses) { ready <- a }
+	s, err := server.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +119,99 @@ func TestRollout(t *testing.T) {
 	}
 	if _, err := api.Job(background(t), "sim-test-6"); !awsapi.IsNotFound(err) {
 		t.Errorf("the job of the run is still there: %v", err)
+	}
+}
+
+// clientTLS is what a client trusts, and shows when it is given a certificate.
+func clientTLS(t *testing.T, ca, cert, key string) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &tls.Config{RootCAs: x509.NewCertPool()}
+	cfg.RootCAs.AppendCertsFromPEM(pem)
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg
+}
+
+// TestShapes goes through every shape of load with a hundred things, which
+// speak TLS on all ways and show a certificate.
+func TestShapes(t *testing.T) {
+	files, err := devcert.Make(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveAt(t, server.Config{
+		Data: t.TempDir(), HTTPS: "127.0.0.1:0", MQTTS: "127.0.0.1:0", Cert: files.ServerCert, Key: files.ServerKey, ClientCA: files.CA,
+	})
+	r, err := scenario.New(scenario.Config{
+		Source: scenario.Source{HTTP: "https://" + s.HTTPS, TLS: clientTLS(t, files.CA, files.ClientCert, files.ClientKey)},
+		MQTT:   "mqtts://" + s.MQTTS, Devices: 100, Ramp: 2 * time.Second, Late: 10,
+		Storm: time.Second, Flap: 0.05, FlapEvery: 400 * time.Millisecond, Flaps: 4, Seed: 1, Run: "shapes",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	defer cancel()
+	rep, err := r.Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.ExitCode() != 0 {
+		var b strings.Builder
+		_ = rep.Write(&b)
+		t.Fatal(b.String())
+	}
+	figures := map[string]float64{}
+	for _, p := range rep.Phases {
+		for _, f := range p.Figures {
+			figures[p.Name+": "+f.Name] = f.Value
+		}
+	}
+	for name, least := range map[string]float64{
+		"ramp: things": 100, "ramp: asked for/s": 50, "ramp: connects/s": 10, "roll-out: succeeded": 100, "late joiners: things": 10,
+		"storm: things": 110, "storm: in the busiest second": 22, "storm: connect p99": 1e-6, "storm: change -> membership p99": 1e-6,
+		"flapping: things": 6, "flapping: drops": 24, "flapping: left": 6, "flapping: joined": 6,
+	} {
+		if figures[name] < least {
+			t.Errorf("%s is %v, at least %v was expected", name, figures[name], least)
+		}
+	}
+	if c := rep.Counts; c.Drops != 110+24 {
+		t.Errorf("%d connections were cut", c.Drops)
+	}
+}
+
+// TestWrongAuthority: a fleet that does not trust the server says so.
+func TestWrongAuthority(t *testing.T) {
+	t.Parallel() // it takes the time that the fleet waits
+	ours, theirs := t.TempDir(), t.TempDir()
+	files, err := devcert.Make(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := devcert.Make(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveAt(t, server.Config{Data: t.TempDir(), HTTP: "127.0.0.1:0", MQTTS: "127.0.0.1:0", Cert: files.ServerCert, Key: files.ServerKey})
+	fleet, err := simulator.New(simulator.Config{
+		HTTP: "http://" + s.HTTP, MQTT: "mqtts://" + s.MQTTS, TLS: clientTLS(t, other.CA, "", ""), Root: []byte("{}"), Product: "app", Version: "5", Seq: 50000,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fleet.Stop()
+	if err := fleet.Start(background(t), 1, 0); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("error %v", err)
 	}
 }
 

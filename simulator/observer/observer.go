@@ -55,6 +55,9 @@ type Observer struct {
 	cfg   Config
 	ready chan struct{}
 	once  sync.Once
+
+	mu   sync.Mutex
+	last error
 }
 
 // New checks the configuration. It opens nothing.
@@ -76,6 +79,13 @@ func New(cfg Config) (*Observer, error) {
 	return &Observer{cfg: cfg, ready: make(chan struct{})}, nil
 }
 
+// Err returns why the last connection ended or did not come to be, if it did.
+func (o *Observer) Err() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
+}
+
 // Ready is closed once the subscriptions hold for the first time.
 func (o *Observer) Ready() <-chan struct{} { return o.ready }
 
@@ -95,6 +105,9 @@ func (o *Observer) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		o.mu.Lock()
+		o.last = err
+		o.mu.Unlock()
 		o.cfg.Logger.Info("the observer lost its connection", "address", o.cfg.Address, "err", err)
 		if subscribed {
 			epoch++

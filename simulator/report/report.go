@@ -38,8 +38,8 @@ type Report struct {
 	Thresholds []Threshold     `json:"thresholds"`
 	Invariants []oracle.Result `json:"invariants"`
 	Latencies  []load.Summary  `json:"latencies"`
-	// Ratio is how many times the floor change -> notify-next took; zero when
-	// no floor was measured.
+	// Ratio is how many times the floor change -> notify-next took, while late
+	// joiners came; zero when no floor was measured.
 	Ratio   Ratio            `json:"ratio,omitzero"`
 	Counts  simulator.Counts `json:"counts"`
 	Process Process          `json:"process"`
@@ -60,7 +60,8 @@ type Phase struct {
 	Violations int `json:"violations"`
 }
 
-// Figure is a number. The unit "s" is seconds, the empty one what the name says.
+// Figure is a number. The unit "s" is seconds; without one the name says what
+// is counted.
 type Figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
@@ -236,7 +237,7 @@ func (r *Report) latencies(w io.Writer) {
 		}
 	})
 	if r.Ratio.P50 > 0 {
-		fmt.Fprintf(w, "  %s is %.1f times the floor at p50, %.1f times at p99\n", simulator.LatencyNotify, r.Ratio.P50, r.Ratio.P99)
+		fmt.Fprintf(w, "  late joiners: %s is %.1f times the floor at p50, %.1f times at p99\n", simulator.LatencyNotify, r.Ratio.P50, r.Ratio.P99)
 	}
 }
 

@@ -23,7 +23,12 @@ func sample() *report.Report {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
 	return &report.Report{
 		Scenario: "rollout", Seed: 42, Target: "http://127.0.0.1:8080", Run: "r", Began: at, Took: 12345678901,
-		Replay:     "muster-sim run --seed=42",
+		Replay: "muster-sim run --seed=42",
+		Phases: []report.Phase{
+			{Name: "ramp", Took: 2 * time.Second, Figures: []report.Figure{{Name: "things", Value: 100}, {Name: "connects/s", Value: 49.95}}},
+			{Name: "storm", Took: 11 * time.Second, Figures: []report.Figure{{Name: "connect p99", Value: 0.0123456, Unit: "s"}}, Violations: 2},
+		},
+		Ratio:      report.Ratio{P50: 2.345, P99: 4},
 		Thresholds: []report.Threshold{{Name: "on version 6", Want: "100", Got: "100", OK: true}},
 		Invariants: []oracle.Result{{Name: oracle.G1, Title: "members are what the query matches", Checks: 7}},
 		Latencies: []load.Summary{

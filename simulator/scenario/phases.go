@@ -119,8 +119,8 @@ func times(p simulator.Phase, name string) []report.Figure {
 	}
 	return []report.Figure{
 		{Name: name + " p50", Value: s.P50.Seconds(), Unit: "s"},
-		{Name: "p99", Value: s.P99.Seconds(), Unit: "s"},
-		{Name: "of", Value: float64(s.Count)},
+		{Name: name + " p99", Value: s.P99.Seconds(), Unit: "s"},
+		{Name: name + " count", Value: float64(s.Count)},
 	}
 }
 
@@ -186,6 +186,7 @@ func (r *Rollout) late(ctx context.Context) ([]report.Figure, error) {
 	}
 	r.settled = r.fleet.Snapshot()
 	p := r.fleet.Phase()
+	r.ratio.P50, r.ratio.P99 = p.Ratio()
 	return slices.Concat([]report.Figure{{Name: "things", Value: float64(r.cfg.Late)}},
 		connects(p), times(p, simulator.LatencyNotify), times(p, simulator.LatencyFloor)), nil
 }
@@ -216,12 +217,13 @@ func (r *Rollout) makeJob(ctx context.Context, id protocol.JobID, group protocol
 	if err != nil {
 		return err
 	}
+	// From here on changes are measured; what the job finds is none of them.
+	r.fleet.Watch(group, id)
 	err = r.fleet.API().CreateJob(ctx, awsapi.JobSpec{
 		ID: id, Targets: []string{arn}, Document: doc, Continuous: true, PerMinute: r.cfg.PerMinute,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot make job %s: %w", id, err)
 	}
-	r.fleet.Watch(group, id)
 	return nil
 }

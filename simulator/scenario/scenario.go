@@ -100,7 +100,8 @@ type Rollout struct {
 	phases  []report.Phase
 	verdict verdict
 	more    []report.Threshold // of phases
-	settled simulator.Counts   // after the roll-out and the late joiners
+	ratio   report.Ratio
+	settled simulator.Counts // after the roll-out and the late joiners
 }
 
 // New checks the configuration. It connects to nothing.
@@ -218,7 +219,7 @@ func (r *Rollout) Run(ctx context.Context) (rep *report.Report, err error) {
 	stop()
 	rep.Phases, rep.Invariants = r.phases, r.verdict.with(results)
 	rep.Latencies, rep.Counts = r.fleet.Latencies(), r.fleet.Snapshot()
-	rep.Ratio.P50, rep.Ratio.P99 = simulator.Ratio(rep.Latencies)
+	rep.Ratio = r.ratio
 	if rep.Thresholds, err = r.thresholds(ctx, rep); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func stall(t *testing.T, s *reachable, qos byte) *wire {
 // done while the subscriber is still there, nobody else misses a message, and
 // the subscriber is disconnected by the bound of its queue alone.
 func TestDefect1StalledReader(t *testing.T) {
-	const n, size, queue = 600, 16 << 10, 16 << 20 // the stalled client can hold all n
+	const n, size, queue = 400, 16 << 10, 10 << 20 // the stalled client can hold all n
 	payload := bytes.Repeat([]byte("x"), size)
 	onTransports(t, func(t *testing.T, via transport) {
 		for _, qos := range []byte{0, 1} {

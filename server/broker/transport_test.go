@@ -42,7 +42,7 @@ type reachable struct {
 	via transport
 }
 
-func (via transport) start(t *testing.T, limits broker.Limits, change ...func(*broker.Config)) *reachable {
+func (via transport) start(t testing.TB, limits broker.Limits, change ...func(*broker.Config)) *reachable {
 	t.Helper()
 	s := &reachable{via: via}
 	started := make(chan struct{})

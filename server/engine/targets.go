@@ -183,7 +183,7 @@ func (t *tx) activated(g *groupEntry) {
 			t.enter(j, g.Name, t.matcher.Members(g.Name), true)
 			t.ended = append(t.ended, id)
 		} else if j.Selection == job.Continuous {
-			t.enter(j, g.Name, joined, false)
+			t.enter(j, g.Name, joined, true)
 		}
 	}
 }

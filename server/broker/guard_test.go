@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -115,97 +114,6 @@ func TestFirstPacket(t *testing.T) {
 			wantHealthy(t, s)
 		})
 	}
-}
-
-func TestLimits(t *testing.T) {
-	deep := strings.Repeat("/", 8)
-	exactly := strings.Repeat("/x", 7) // 7 slashes
-	for _, tc := range []struct {
-		name    string
-		packet  func(w *wire)
-		allowed bool
-	}{
-		{"payload at the limit", func(w *wire) { w.publish("a", strings.Repeat("x", 128<<10), 1, 1) }, true},
-		{"payload above the limit", func(w *wire) { w.publish("a", strings.Repeat("x", 128<<10+1), 1, 1) }, false},
-		{"packet above the limit", func(w *wire) { _, _ = w.Write([]byte{0x30, 0x80, 0x80, 0x09}) }, false},
-		{"packet of 256 MiB", func(w *wire) { _, _ = w.Write([]byte{0x30, 0xff, 0xff, 0xff, 0x7f}) }, false},
-		{"topic at the limit", func(w *wire) { w.publish(strings.Repeat("x", 256), "", 1, 1) }, true},
-		{"topic too long", func(w *wire) { w.publish(strings.Repeat("x", 257), "", 1, 1) }, false},
-		{"topic depth at the limit", func(w *wire) { w.publish(exactly, "", 1, 1) }, true},
-		{"topic too deep", func(w *wire) { w.publish(deep, "", 1, 1) }, false},
-		{"basic ingest does not count its prefix", func(w *wire) { w.publish("$aws/rules/r"+exactly, "", 1, 1) }, true},
-		{"empty topic", func(w *wire) { w.publish("", "", 1, 1) }, false},
-		{"topic with wildcard", func(w *wire) { w.publish("a/+", "", 1, 1) }, false},
-		{"topic with NUL", func(w *wire) { w.publish("a\x00", "", 1, 1) }, false},
-		{"topic not UTF-8", func(w *wire) { w.publish("a\xff", "", 1, 1) }, false},
-		{"events", func(w *wire) { w.publish("$aws/events/presence/connected/x", "", 1, 1) }, false},
-		{"accepted", func(w *wire) { w.publish("$aws/things/dev/shadow/get/accepted", "", 1, 1) }, false},
-		{"rejected", func(w *wire) { w.publish("$aws/things/dev/shadow/get/rejected", "", 1, 1) }, false},
-		{"$SYS", func(w *wire) { w.publish("$SYS/broker/version", "", 1, 1) }, false},
-		{"$share as topic", func(w *wire) { w.publish("$share/g/a", "", 1, 1) }, false},
-		{"request topic", func(w *wire) { w.publish("$aws/things/dev/shadow/get", "", 1, 1) }, true},
-		{"accepted of a user", func(w *wire) { w.publish("orders/accepted", "", 1, 1) }, true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			s := start(t, broker.Limits{})
-			w := connect(t, s.addr, "dev", 4)
-			tc.packet(w)
-			if !tc.allowed {
-				if got := w.wantClosed(patience); len(got) != 0 {
-					t.Errorf("got %v before the end", got)
-				}
-				if got := s.of("publish", ""); len(got) != 0 {
-					t.Errorf("the handler got %v", got)
-				}
-				return
-			}
-			if ack := w.receive(); ack.FixedHeader.Type != packets.Puback {
-				t.Errorf("got packet type %d, want PUBACK", ack.FixedHeader.Type)
-			}
-		})
-	}
-}
-
-func TestSubscribeLimits(t *testing.T) {
-	const refused = 0x80
-	for _, tc := range []struct {
-		name    string
-		filters []string
-		want    []byte
-	}{
-		{"wildcards", []string{"a/+/b", "a/#", "#", "+", "+/a"}, []byte{1, 1, 1, 1, 1}},
-		{"reserved", []string{"$aws/things/dev/#", "$aws/events/#"}, []byte{1, 1}},
-		{"badly formed", []string{"a+", "a/b#", "#/a", "a/#/b", "+a/b"}, []byte{refused, refused, refused, refused, refused}},
-		{"shared", []string{"$share/g/a", "$SHARE/g/a", "$ShArE/g/a"}, []byte{refused, refused, refused}},
-		{"system", []string{"$SYS/#", "$SYS"}, []byte{refused, refused}},
-		{"too long", []string{strings.Repeat("x", 257), strings.Repeat("x", 256)}, []byte{refused, 1}},
-		{"too deep", []string{strings.Repeat("x/", 8), strings.Repeat("x/", 7)}, []byte{refused, 1}},
-		{"nine in one packet", strings.Split("abcdefghi", ""), []byte{1, 1, 1, 1, 1, 1, 1, 1, refused}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			s := start(t, broker.Limits{})
-			w := connect(t, s.addr, "dev", 4)
-			if got := w.subscribe(2, tc.filters...); !bytes.Equal(got, tc.want) {
-				t.Errorf("SUBACK %v, want %v (QoS 2 is granted as 1)", got, tc.want)
-			}
-		})
-	}
-	t.Run("51 subscriptions", func(t *testing.T) {
-		s := start(t, broker.Limits{})
-		w := connect(t, s.addr, "dev", 4)
-		for i := range 51 {
-			want := byte(1)
-			if i == 50 {
-				want = refused
-			}
-			if got := w.subscribe(1, strings.Repeat("x", i+1)); got[0] != want {
-				t.Errorf("subscription %d: %#x, want %#x", i+1, got[0], want)
-			}
-		}
-		if got := w.subscribe(1, "x"); got[0] != 1 {
-			t.Errorf("subscribing again: %#x", got[0])
-		}
-	})
 }
 
 func TestPermissions(t *testing.T) {

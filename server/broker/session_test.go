@@ -301,18 +301,6 @@ func TestClientDetails(t *testing.T) {
 	}
 }
 
-func TestKeepAliveClamp(t *testing.T) {
-	s := start(t, broker.Limits{})
-	for asked, want := range map[uint16]uint16{0: 1200, 1: 30, 29: 30, 30: 30, 300: 300, 1200: 1200, 1201: 1200, 65535: 1200} {
-		pk := connectPacket("dev", 5)
-		pk.Connect.Keepalive = asked
-		ack := dial(t, s.addr).hello(pk)
-		if !ack.Properties.ServerKeepAliveFlag || ack.Properties.ServerKeepAlive != want {
-			t.Errorf("keep-alive %d: server says %d, want %d", asked, ack.Properties.ServerKeepAlive, want)
-		}
-	}
-}
-
 // TestSendBeforeConnack sends to a session while its Connect is still going
 // on: the message waits for CONNACK.
 func TestSendBeforeConnack(t *testing.T) {

@@ -31,12 +31,8 @@ func (b *Broker) WebSocket() http.Handler {
 		if err != nil {
 			return // it has been answered
 		}
+		// A frame of control is at most 125 bytes; gorilla answers pings itself.
 		ws.SetReadLimit(int64(b.limits.PacketBytes) + wsSlack)
-		// A frame of control is at most 125 bytes. gorilla's own answer to a ping
-		// would end a connection that is busy for a second.
-		ws.SetPingHandler(func(data string) error {
-			return ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(b.limits.WriteTimeout))
-		})
 		b.Serve(&wsConn{ws: ws})
 	})
 }

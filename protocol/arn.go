@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -39,4 +40,33 @@ func ParseARN(s string) (ARN, error) {
 		return ARN{}, Errorf(InvalidRequest, "ARN %q names no resource: want arn:aws:iot:REGION:ACCOUNT:KIND/NAME", s)
 	}
 	return ARN{Region: part[3], Account: part[4], Kind: kind, Name: name}, nil
+}
+
+// ParseOwnARN is [ParseARN] for what a client names of this account: another
+// account's resource, and a name that no resource of that kind can have, are
+// an [InvalidRequest], too.
+func ParseOwnARN(s, account string) (ARN, error) {
+	a, err := ParseARN(s)
+	switch {
+	case err != nil:
+		return ARN{}, err
+	case a.Account != account:
+		return ARN{}, Errorf(InvalidRequest, "ARN %q names a resource of account %q; the account of this server is %s", s, a.Account, account)
+	case !a.legalName():
+		return ARN{}, Errorf(InvalidRequest, "ARN %q: no %s can have the name %q", s, a.Kind, a.Name)
+	}
+	return a, nil
+}
+
+// otherName is the form of the names that have no type of their own here.
+var otherName = regexp.MustCompile(`^[a-zA-Z0-9:_+=,.@-]{1,128}$`)
+
+func (a ARN) legalName() bool {
+	switch a.Kind {
+	case KindThing, KindThingGroup, KindThingType:
+		return nameForm.MatchString(a.Name)
+	case KindJob:
+		return jobIDForm.MatchString(a.Name)
+	}
+	return otherName.MatchString(a.Name)
 }

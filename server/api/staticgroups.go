@@ -49,8 +49,8 @@ func (o *operations) deleteThingGroup(ctx context.Context, _ restjson.Call, in *
 	return nil, err
 }
 
-func (o *operations) addThingToThingGroup(ctx context.Context, _ restjson.Call, in *iot.AddThingToThingGroupRequest) (*iot.AddThingToThingGroupResponse, error) {
-	move, g, err := membership(in.ThingName, in.ThingArn, in.ThingGroupName, in.ThingGroupArn)
+func (o *operations) addThingToThingGroup(ctx context.Context, call restjson.Call, in *iot.AddThingToThingGroupRequest) (*iot.AddThingToThingGroupResponse, error) {
+	move, g, err := membership(call, in.ThingName, in.ThingArn, in.ThingGroupName, in.ThingGroupArn)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +59,8 @@ func (o *operations) addThingToThingGroup(ctx context.Context, _ restjson.Call, 
 	return nil, err
 }
 
-func (o *operations) removeThingFromThingGroup(ctx context.Context, _ restjson.Call, in *iot.RemoveThingFromThingGroupRequest) (*iot.RemoveThingFromThingGroupResponse, error) {
-	move, g, err := membership(in.ThingName, in.ThingArn, in.ThingGroupName, in.ThingGroupArn)
+func (o *operations) removeThingFromThingGroup(ctx context.Context, call restjson.Call, in *iot.RemoveThingFromThingGroupRequest) (*iot.RemoveThingFromThingGroupResponse, error) {
+	move, g, err := membership(call, in.ThingName, in.ThingArn, in.ThingGroupName, in.ThingGroupArn)
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +89,12 @@ func thingGroupNames(names []string) []protocol.ThingGroupName {
 }
 
 // membership reads which thing and group a request is about.
-func membership(thing, thingARN, g, groupARN *string) (engine.MoveThing, []protocol.ThingGroupName, error) {
-	thingName, err := named(protocol.KindThing, "thing", thing, thingARN)
+func membership(call restjson.Call, thing, thingARN, g, groupARN *string) (engine.MoveThing, []protocol.ThingGroupName, error) {
+	thingName, err := named(call, protocol.KindThing, "thing", thing, thingARN)
 	if err != nil {
 		return engine.MoveThing{}, nil, err
 	}
-	groupName, err := named(protocol.KindThingGroup, "thingGroup", g, groupARN)
+	groupName, err := named(call, protocol.KindThingGroup, "thingGroup", g, groupARN)
 	if err != nil {
 		return engine.MoveThing{}, nil, err
 	}
@@ -103,14 +103,14 @@ func membership(thing, thingARN, g, groupARN *string) (engine.MoveThing, []proto
 
 // named is the name of what a request gives by name, ARN or both, in the
 // members of that prefix. The region of an ARN is ignored (rule 27).
-func named(kind, prefix string, name, arn *string) (string, error) {
+func named(call restjson.Call, kind, prefix string, name, arn *string) (string, error) {
 	if arn == nil {
 		if name == nil {
 			return "", protocol.Errorf(protocol.InvalidRequest, "the request names no %s: give %sName or %sArn", kind, prefix, prefix)
 		}
 		return *name, nil
 	}
-	a, err := protocol.ParseARN(*arn)
+	a, err := protocol.ParseOwnARN(*arn, call.Account)
 	switch {
 	case err != nil:
 		return "", err

@@ -42,6 +42,24 @@ func TestTargetARNs(t *testing.T) {
 	} {
 		f.run([]call{{"iot", "PUT /jobs/" + strings.ReplaceAll(row.name, " ", "-"), `{"targets":["` + row.target + `"],"document":"{}"}`, row.status, row.want}})
 	}
+	const own = "arn:aws:iot:us-east-1:123456789012:"
+	f.do("iot", "POST /thing-groups/G", "")
+	for _, request := range []string{"PUT /thing-groups/addThingToThingGroup", "PUT /thing-groups/removeThingFromThingGroup"} {
+		for _, row := range []struct {
+			thing, group string
+			status       int
+			want         string
+		}{
+			{own + "thing/T", own + "thinggroup/G", 200, `{}`},
+			{strings.Replace(own, "123", "321", 1) + "thing/T", own + "thinggroup/G", 400, "InvalidRequestException"},
+			{own + "thing/T", strings.Replace(own, "123", "321", 1) + "thinggroup/G", 400, "InvalidRequestException"},
+			{own + "thing/a b", own + "thinggroup/G", 400, "InvalidRequestException"},
+			{own + "thing/T", own + "thinggroup/a/b", 400, "InvalidRequestException"},
+			{own + "thing/nope", own + "thinggroup/G", 404, "ResourceNotFoundException"},
+		} {
+			f.run([]call{{"iot", request, `{"thingArn":"` + row.thing + `","thingGroupArn":"` + row.group + `"}`, row.status, row.want}})
+		}
+	}
 	f.run([]call{
 		{"iot", "PUT /jobs/j", `{"Targets":["arn:aws:iot:us-east-1:123456789012:thing/T"],"document":"{}"}`, 400, `InvalidRequestException {"message":"1 validation error detected: Value null at 'targets' failed to satisfy constraint: Member must not be null"}`},
 		{"iot", "PUT /jobs/j", `{"targets":["arn:aws:iot:us-east-1:123456789012:thing/T"],"Targets":[],"document":"{}"}`, 200, `{"jobArn":"arn:aws:iot:eu-north-1:123456789012:job/j","jobId":"j"}`},

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/json"
-	"regexp"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/identity"
@@ -14,33 +13,10 @@ import (
 type resource struct{ kind, name string }
 
 // resourceOf reads an ARN that a client gave. The region that stands in it is
-// ignored (rule 27); another account's resource and a name that no resource
-// can have are an InvalidRequest.
+// ignored (rule 27).
 func (s *state) resourceOf(text string) (resource, error) {
-	arn, err := protocol.ParseARN(text)
-	if err != nil {
-		return resource{}, err
-	}
-	if arn.Account != s.cfg.Account {
-		return resource{}, protocol.Errorf(protocol.InvalidRequest, "ARN %q names a resource of account %q; the account of this server is %s", text, arn.Account, s.cfg.Account)
-	}
-	if !legalName(arn.Kind, arn.Name) {
-		return resource{}, protocol.Errorf(protocol.InvalidRequest, "ARN %q: no %s can have the name %q", text, arn.Kind, arn.Name)
-	}
-	return resource{arn.Kind, arn.Name}, nil
-}
-
-// otherName is the form of the names that have no type of their own here.
-var otherName = regexp.MustCompile(`^[a-zA-Z0-9:_+=,.@-]{1,128}$`)
-
-func legalName(kind, name string) bool {
-	switch kind {
-	case protocol.KindThing, protocol.KindThingGroup, protocol.KindThingType:
-		return protocol.ThingName(name).Valid()
-	case protocol.KindJob:
-		return protocol.JobID(name).Valid()
-	}
-	return otherName.MatchString(name)
+	arn, err := protocol.ParseOwnARN(text, s.cfg.Account)
+	return resource{arn.Kind, arn.Name}, err
 }
 
 // exists says whether a resource that may have tags is there; taggable is

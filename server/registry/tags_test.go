@@ -57,7 +57,7 @@ func TestTagsAreASet(t *testing.T) {
 		tags, want := registry.Tags{}, map[string]string{}
 		for range rapid.IntRange(1, 10).Draw(t, "steps") {
 			before := maps.Clone(tags)
-			next := registry.Tags{}
+			var next registry.Tags
 			if rapid.Bool().Draw(t, "set") {
 				given := registry.Tags{key.Draw(t, "key"): rapid.StringMatching(`[a-z]{0,3}`).Draw(t, "value")}
 				var err error

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write what the commands print now into 
 // server begins the command that starts musterd, which is not typed into the shell.
 const server = "bin/musterd "
 
-var transcriptFiles = []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md", "testdata/sdk.md"}
+var transcriptFiles = []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md", "testdata/identity.md", "testdata/sdk.md"}
 
 // TestTranscripts runs the walkthrough of the documentation and the others.
 func TestTranscripts(t *testing.T) {

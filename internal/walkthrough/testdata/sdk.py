@@ -221,5 +221,5 @@ data("delete_thing_shadow", thingName="t1")
 # What is not there.
 for kind in ("iot:Data", "iot:Jobs", "iot:CredentialProvider", "iot:Nothing"):
     call("describe_endpoint", endpointType=kind)
-call("list_certificates")
-call("create_policy", policyName="any", policyDocument="{}")
+call("list_role_aliases")
+call("create_billing_group", billingGroupName="any")

@@ -84,8 +84,12 @@ func (a *api) call(ctx context.Context, service, method, path string, body, into
 // object is a JSON object.
 type object map[string]any
 
-// pages reads every page of a list.
+// pages reads every page of a list of the control plane.
 func pages[Item any](ctx context.Context, a *api, path, member string) ([]Item, error) {
+	return pagesOf[Item](ctx, a, iot, path, member)
+}
+
+func pagesOf[Item any](ctx context.Context, a *api, service, path, member string) ([]Item, error) {
 	var all []Item
 	token := ""
 	for {
@@ -94,7 +98,7 @@ func pages[Item any](ctx context.Context, a *api, path, member string) ([]Item, 
 			q += "&nextToken=" + url.QueryEscape(token)
 		}
 		var page map[string]json.RawMessage
-		if err := a.call(ctx, iot, "GET", path+"?"+q, nil, &page); err != nil {
+		if err := a.call(ctx, service, "GET", path+"?"+q, nil, &page); err != nil {
 			return nil, fmt.Errorf("GET %s: %w", path, err)
 		}
 		var items []Item
@@ -115,7 +119,7 @@ func pages[Item any](ctx context.Context, a *api, path, member string) ([]Item, 
 func (a *api) read(ctx context.Context, shadows []string) (proctest.Fleet, error) {
 	f := proctest.Fleet{
 		Things: map[string]proctest.Thing{}, Shadows: map[string]proctest.Shadow{},
-		Groups: map[string]proctest.Group{}, Jobs: map[string]proctest.Job{},
+		Groups: map[string]proctest.Group{}, Jobs: map[string]proctest.Job{}, Retained: map[string]string{},
 	}
 	things, err := pages[struct {
 		ThingName  string
@@ -128,7 +132,7 @@ func (a *api) read(ctx context.Context, shadows []string) (proctest.Fleet, error
 	for _, th := range things {
 		f.Things[th.ThingName] = proctest.Thing{Version: th.Version, Attributes: th.Attributes}
 	}
-	return f, errors.Join(a.readShadows(ctx, f, shadows), a.readGroups(ctx, f), a.readJobs(ctx, &f))
+	return f, errors.Join(a.readShadows(ctx, f, shadows), a.readGroups(ctx, f), a.readJobs(ctx, &f), a.readRetained(ctx, f.Retained))
 }
 
 func (a *api) readShadows(ctx context.Context, f proctest.Fleet, names []string) error {

@@ -16,6 +16,8 @@ type Fleet struct {
 	Groups     map[string]Group
 	Jobs       map[string]Job
 	Executions []Execution
+	// Retained are the counters in retained messages, by topic.
+	Retained map[string]string
 }
 
 // Thing is a registered thing.
@@ -93,6 +95,10 @@ func (f Fleet) Values() map[string]string {
 		if x.Counter != "" {
 			v[x.Key()+"/n"] = x.Counter
 		}
+	}
+	for topic, n := range f.Retained {
+		v["retained/"+topic] = "there"
+		v["retained/"+topic+"/n"] = n
 	}
 	return v
 }

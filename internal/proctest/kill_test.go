@@ -125,6 +125,10 @@ func newHavoc(t *testing.T, rng *rand.Rand) *havoc {
 		h.actors = append(h.actors, o.run)
 	}
 	h.actors = append(h.actors, watcher{h.world}.run)
+	for _, over := range []string{"mqtt", "http"} {
+		p := &publisher{world: h.world, over: over, rng: split(rng)}
+		h.actors = append(h.actors, p.run)
+	}
 	return h
 }
 

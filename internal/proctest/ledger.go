@@ -14,8 +14,8 @@ import (
 // methods may be called from any goroutine.
 //
 // Facts are about keys, which are paths: thing/T/version, shadow/T/NAME/n,
-// group/G/status, member/G/T, job/J/status, execution/J/T/NUMBER/n. A [Fleet]
-// gives the same keys their present values.
+// group/G/status, member/G/T, job/J/status, execution/J/T/NUMBER/n,
+// retained/TOPIC/n. A [Fleet] gives the same keys their present values.
 type Ledger struct {
 	mu    sync.Mutex
 	facts map[string]*entry

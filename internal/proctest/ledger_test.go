@@ -31,6 +31,7 @@ func sound() proctest.Fleet {
 			{Job: "j", Thing: "a", Number: 2, Version: 4, Status: "IN_PROGRESS", Counter: "3"},
 			{Job: "k", Thing: "a", Number: 1, Version: 3, Status: "SUCCEEDED", Counter: "1"},
 		},
+		Retained: map[string]string{"counter": "4"},
 	}
 }
 
@@ -62,6 +63,10 @@ func promised() *proctest.Ledger {
 	l.AtLeastUnlessEnded("execution/j/a/2/n", 3, "PUBACK 3")
 	l.AtLeast("execution/j/a/2/version", 4, "update/accepted")
 	l.Final("execution/k/a/1/status", "SUCCEEDED", "update/accepted SUCCEEDED")
+	l.Sent("retained/counter/n", 5)
+	l.AtLeast("retained/counter/n", 4, "PUBACK retained 4")
+	l.Dropping("retained/cleared")
+	l.Gone("retained/cleared", "PUBACK of the clear")
 	return l
 }
 
@@ -77,6 +82,11 @@ func TestLedgerFindsEveryLoss(t *testing.T) {
 		want []string // each is part of one problem; no other problems
 	}{
 		{"thing", func(f *proctest.Fleet) { delete(f.Things, "b") }, []string{"thing/b: is lost, after CreateThing b"}},
+		{"retained message", func(f *proctest.Fleet) { delete(f.Retained, "counter") }, []string{"retained/counter/n: is lost, after PUBACK retained 4"}},
+		{"older retained message", func(f *proctest.Fleet) { f.Retained["counter"] = "3" }, []string{"retained/counter/n: is 3, less than the 4 of PUBACK retained 4"}},
+		{"cleared retained message", func(f *proctest.Fleet) { f.Retained["cleared"] = "1" }, []string{
+			"retained/cleared: is there again, after PUBACK of the clear", "retained/cleared/n: is there again",
+		}},
 		{
 			"thing with its attributes", func(f *proctest.Fleet) { delete(f.Things, "a") },
 			[]string{"thing/a/tick: is lost", "thing/a/version: is lost, after UpdateThing a"},
@@ -179,7 +189,7 @@ func TestLedgerFindsTheLossOfAnythingRead(t *testing.T) {
 // what belongs to it, once its deletion is under way.
 func TestLedgerForgetsWhatIsBeingDeleted(t *testing.T) {
 	l := promised()
-	for _, object := range []string{"thing/a", "thing/b", "group/past", "job/j", "job/k"} {
+	for _, object := range []string{"thing/a", "thing/b", "group/past", "job/j", "job/k", "retained/counter"} {
 		l.Dropping(object)
 	}
 	wantProblems(t, l.Check(nil), []string{"shadow/a/classic/reported", "shadow/a/classic/version"})

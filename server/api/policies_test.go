@@ -129,7 +129,7 @@ func TestPolicies(t *testing.T) {
 		{"iot", "GET /policies/P/version/x", "", 400, "InvalidRequestException"},
 		{"iot", "PATCH /policies/P/version/2", "", 200, `{}`},
 		{"iot", "GET /policies/P/version", "", 200, `{"policyVersions":[{"versionId":"1","isDefaultVersion":false,"createDate":T},{"versionId":"2","isDefaultVersion":true,"createDate":T},{"versionId":"3","isDefaultVersion":false,"createDate":T}]}`},
-		{"iot", "DELETE /policies/P/version/2", "", 400, "InvalidRequestException"},
+		{"iot", "DELETE /policies/P/version/2", "", 409, "DeleteConflictException"},
 		{"iot", "DELETE /policies/P", "", 409, "DeleteConflictException"},
 		{"iot", "POST /policies/P/version", body, 200, `{` + arn + `,` + text + `,"policyVersionId":"4","isDefaultVersion":false}`},
 		{"iot", "POST /policies/P/version", body, 200, `{` + arn + `,` + text + `,"policyVersionId":"5","isDefaultVersion":false}`},

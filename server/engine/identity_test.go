@@ -358,7 +358,7 @@ func TestPolicies(t *testing.T) {
 	refused(f, engine.CreatePolicyVersion{Name: "X", Document: policyDocument(t)}, protocol.NotFound)
 	do(f, engine.SetDefaultPolicyVersion{Name: "P", ID: "5"})
 	refused(f, engine.SetDefaultPolicyVersion{Name: "P", ID: "6"}, protocol.NotFound)
-	refused(f, engine.DeletePolicyVersion{Name: "P", ID: "5"}, protocol.InvalidRequest)
+	refused(f, engine.DeletePolicyVersion{Name: "P", ID: "5"}, protocol.DeleteConflict)
 	refused(f, engine.DeletePolicy{Name: "P"}, protocol.DeleteConflict)
 	for _, id := range []string{"1", "2", "3", "4"} {
 		do(f, engine.DeletePolicyVersion{Name: "P", ID: id})

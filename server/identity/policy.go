@@ -97,7 +97,7 @@ func (p Policy) WithoutVersion(id string, now time.Time) (Policy, error) {
 		return p, err
 	}
 	if v.ID == p.InForce {
-		return p, protocol.Errorf(protocol.InvalidRequest, "version %s is the default version of policy %q, which cannot be deleted: make another one the default, or delete the policy", id, p.Name)
+		return p, protocol.Errorf(protocol.DeleteConflict, "version %s is the default version of policy %q, which cannot be deleted: make another one the default, or delete the policy", id, p.Name)
 	}
 	p.Versions = slices.DeleteFunc(slices.Clone(p.Versions), func(w PolicyVersion) bool { return w.ID == v.ID })
 	p.ModifiedAt = now

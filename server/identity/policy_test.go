@@ -165,7 +165,7 @@ func TestPolicyVersions(t *testing.T) {
 	_, _, err = p.AddVersion(document(t, allowAll), true, at(9))
 	refuse("a sixth", err, protocol.VersionsLimitExceeded)
 	_, err = p.WithoutVersion("3", at(9))
-	refuse("without the default", err, protocol.InvalidRequest)
+	refuse("without the default", err, protocol.DeleteConflict)
 	_, err = p.WithoutVersion("6", at(9))
 	refuse("without an unknown one", err, protocol.NotFound)
 	_, err = p.WithDefault("03", at(9))

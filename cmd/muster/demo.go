@@ -17,6 +17,7 @@ import (
 // demoSettings are the flags of the demo.
 type demoSettings struct {
 	Devices int    `mapstructure:"devices"`
+	TLS     bool   `mapstructure:"tls"`
 	Keep    bool   `mapstructure:"keep"`
 	Seed    uint64 `mapstructure:"seed"`
 }
@@ -28,7 +29,8 @@ updates them all from version 5 to 6 by a dynamic group and a continuous job,
 lets devices drop off and kills the server on the way, and checks in the end
 that every device was updated exactly once. It exits with 0 only if all of it held.`
 	f := c.Flags()
-	f.Int("devices", 100, "number of virtual devices")
+	f.Int("devices", 100, "number of virtual devices at the start; three for ten of them, at least 20, come later")
+	f.Bool("tls", false, "let all devices speak TLS, with certificates that the demo makes")
 	f.Bool("keep", false, "leave it running until Ctrl-C, with commands to try")
 	f.Uint64("seed", 1, "decides what the simulation draws")
 	return c
@@ -43,7 +45,7 @@ func runDemo(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot find this program, to start it again: %w", err)
 	}
-	cfg := demo.Config{Binary: binary, Devices: s.Devices, Keep: s.Keep, Seed: s.Seed, Out: c.OutOrStdout()}
+	cfg := demo.Config{Binary: binary, Devices: s.Devices, TLS: s.TLS, Keep: s.Keep, Seed: s.Seed, Out: c.OutOrStdout()}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		if cfg.Width, _, err = term.GetSize(fd); err != nil {
 			cfg.Width = 80

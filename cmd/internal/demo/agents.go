@@ -39,12 +39,17 @@ func startAgents(f *family, m *musterd, folder, root string) ([]*realDevice, err
 	for i := range realAgents {
 		name := fmt.Sprintf("real-%d", i+1)
 		d := &realDevice{name: protocol.ThingName(name), dir: filepath.Join(folder, name)}
+		args := []string{
+			"muster-agent", "run", "--config", config,
+			"--mqtt", m.broker(), "--http", m.url(), "--thing", name, "--register",
+			"--state", filepath.Join(d.dir, "state"), "--product", product + "=" + d.install(),
+			"--root", root, "--restart", restartCommand, "--health", healthCommand, "--health-timeout", "20s",
+		}
+		if m.tls != nil {
+			args = append(args, "--ca", m.tls.CA)
+		}
 		var err error
-		d.child, err = f.start(name, "muster-agent", "run", "--config", config,
-			"--mqtt", m.MQTT, "--http", m.url(), "--thing", name, "--register",
-			"--state", filepath.Join(d.dir, "state"), "--product", product+"="+d.install(),
-			"--root", root, "--restart", restartCommand, "--health", healthCommand, "--health-timeout", "20s")
-		if err != nil {
+		if d.child, err = f.start(name, args...); err != nil {
 			return nil, err
 		}
 		devices = append(devices, d)

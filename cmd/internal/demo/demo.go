@@ -27,8 +27,10 @@ type Config struct {
 	// Binary is the program that has the hidden commands musterd and
 	// muster-agent: this one. Required.
 	Binary string
-	// Devices is the number of virtual devices.
+	// Devices is the number of virtual devices that are there from the start.
 	Devices int
+	// TLS lets all devices speak TLS, with certificates that the demo makes.
+	TLS bool
 	// Keep leaves everything running after the summary until the context ends.
 	Keep bool
 	// Seed decides what is drawn in the simulation.
@@ -56,8 +58,7 @@ type Demo struct {
 
 	plan    plan
 	outcome outcome
-	// The server's resident memory in bytes before any device and at the end.
-	idleMemory, busyMemory int64
+	figures figures
 }
 
 // New checks the configuration. It starts nothing.
@@ -82,7 +83,9 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 		return err
 	}
 	d.family = &family{binary: d.cfg.Binary, logs: logs}
-	d.server = newMusterd(d.family, d.folder)
+	if d.server, err = newMusterd(d.family, d.folder, d.cfg.TLS); err != nil {
+		return errors.Join(err, os.RemoveAll(d.folder))
+	}
 	d.screen = newScreen(d.cfg.Out, d.cfg.Width)
 	err = d.story(ctx)
 	d.screen.settle()

@@ -2,10 +2,14 @@ package demo
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
+	"github.com/muster-iot/muster/cmd/internal/cli"
+	"github.com/muster-iot/muster/cmd/internal/floorcmd"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
 	"github.com/muster-iot/muster/simulator"
@@ -30,8 +34,14 @@ func (d *Demo) startFleet(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the root that devices trust: %w", err)
 	}
+	var secure *tls.Config
+	if d.server.tls != nil {
+		if secure, err = cli.ClientTLS(d.server.tls.CA, "", "", ""); err != nil {
+			return err
+		}
+	}
 	d.fleet, err = simulator.New(simulator.Config{
-		HTTP: d.server.url(), MQTT: d.server.MQTT, Root: root, Product: product, Version: oldVersion, Seq: d.app.old.Custom.Seq,
+		HTTP: d.server.url(), MQTT: d.server.broker(), TLS: secure, Root: root, Product: product, Version: oldVersion, Seq: d.app.old.Custom.Seq,
 		Prefix: namePattern, Seed: d.cfg.Seed, Register: true, UpdateTime: updateTime,
 	})
 	if err != nil {
@@ -64,20 +74,45 @@ func (d *Demo) dropSome(ctx context.Context) error {
 	return d.fleet.Sample(ctx)
 }
 
-// joinLate switches on more devices, all in half a second, and waits until
-// every device is updated.
-func (d *Demo) joinLate(ctx context.Context) error {
+// joinLate switches on more devices, and waits until every device is updated.
+// While they are notified, a bare echo is measured beside the server, with as
+// many idle connections.
+func (d *Demo) joinLate(ctx context.Context) (err error) {
 	if err := d.updated(ctx, 4); err != nil {
 		return err
 	}
-	first := d.cfg.Devices
-	d.screen.step(fmt.Sprintf("Switch on %d more devices with version %s; no command follows", lateJoiners, oldVersion))
-	if err := d.fleet.Add(lateJoiners, 500*time.Millisecond); err != nil {
+	d.figures.back = d.fleet.Phase().Connects
+	floor, end, err := floorcmd.Start(d.cfg.Binary, d.cfg.TLS)
+	if err != nil {
 		return err
 	}
-	for i := range lateJoiners {
+	defer func() { err = errors.Join(err, end()) }()
+	stop, err := d.fleet.Measure(ctx, floor, d.cfg.Devices)
+	if err != nil {
+		return err
+	}
+	first, late := d.cfg.Devices, d.plan.late
+	d.screen.step(fmt.Sprintf("Switch on %d more devices with version %s; no command follows", late, oldVersion))
+	d.fleet.Mark()
+	err = d.fleet.Add(late, max(500*time.Millisecond, time.Duration(late)*10*time.Millisecond))
+	for i := range late {
 		d.outcome.late = append(d.outcome.late, d.fleet.Name(first+i))
 	}
+	if err == nil {
+		// One that asks for its next job just then is told in the answer first.
+		err = d.until(ctx, "late joiners have their job", stepLimit, func(p progress) bool {
+			return p.given() == d.plan.devices() && p.executions[jobs.Queued] == 0
+		})
+	}
+	if err := errors.Join(err, stop()); err != nil {
+		return err
+	}
+	d.figures.late = d.fleet.Phase()
+	return d.untilUpdated(ctx)
+}
+
+// untilUpdated waits until every device is.
+func (d *Demo) untilUpdated(ctx context.Context) error {
 	all := d.plan.devices()
 	err := d.until(ctx, "all devices are updated and the group is empty", stepLimit, func(p progress) bool {
 		return p.versions[newVersion] == all && p.connected == all && p.members == 0 && p.executions[jobs.Succeeded] == all
@@ -109,7 +144,7 @@ func (d *Demo) disks(o *outcome) {
 // checkInvariants lets the simulator's oracle judge the history of the virtual
 // devices.
 func (d *Demo) checkInvariants(ctx context.Context, o *outcome) error {
-	results, err := d.fleet.Check(ctx, fmt.Sprintf("muster demo --devices %d --seed %d", d.cfg.Devices, d.cfg.Seed))
+	results, err := d.fleet.Check(ctx, d.again())
 	if err != nil {
 		return err
 	}
@@ -120,4 +155,13 @@ func (d *Demo) checkInvariants(ctx context.Context, o *outcome) error {
 		}
 	}
 	return nil
+}
+
+// again is the command that runs the demo again.
+func (d *Demo) again() string {
+	command := fmt.Sprintf("muster demo --devices %d --seed %d", d.cfg.Devices, d.cfg.Seed)
+	if d.cfg.TLS {
+		command += " --tls"
+	}
+	return command
 }

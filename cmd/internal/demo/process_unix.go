@@ -5,6 +5,7 @@ package demo
 import (
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // bind keeps a terminal's Ctrl-C from the child: the demo ends its children in
@@ -12,3 +13,5 @@ import (
 func bind(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func memory(int) int64 { return 0 }
+
+func cpu(int) time.Duration { return 0 }

@@ -28,6 +28,14 @@ type progress struct {
 // shown are the statuses that are always shown, others only when there are any.
 var shown = [...]jobs.ExecutionStatus{jobs.Queued, jobs.InProgress, jobs.Succeeded}
 
+// given counts the things that have an execution.
+func (p progress) given() (n int) {
+	for _, things := range p.executions {
+		n += things
+	}
+	return n
+}
+
 // statuses describes the executions.
 func (p progress) statuses() string {
 	var parts []string

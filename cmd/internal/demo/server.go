@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/muster-iot/muster/internal/devcert"
 )
 
 // startLimit bounds the start of a child process.
@@ -17,9 +21,13 @@ type musterd struct {
 	family *family
 	data   string // folder of everything that survives a restart
 	process
-	// HTTP and MQTT are the addresses, host:port. They stay the same.
-	HTTP string `json:"http"`
-	MQTT string `json:"mqtt"`
+	// HTTP, MQTT and, with TLS, MQTTS are the addresses, host:port. They stay
+	// the same.
+	HTTP  string `json:"http"`
+	MQTT  string `json:"mqtt"`
+	MQTTS string `json:"mqtts"`
+	// tls are the certificates when devices speak TLS, else nil.
+	tls *devcert.Files
 }
 
 // process is the server's current process.
@@ -27,10 +35,32 @@ type process struct {
 	child  *child
 	starts int
 	kills  int
+	// spent is the processor time of the processes before it.
+	spent time.Duration
 }
 
-func newMusterd(f *family, folder string) *musterd {
-	return &musterd{family: f, data: filepath.Join(folder, "musterd"), HTTP: "127.0.0.1:0", MQTT: "127.0.0.1:0"}
+// newMusterd makes the server's certificates, if devices are to speak TLS, and
+// starts nothing.
+func newMusterd(f *family, folder string, secure bool) (*musterd, error) {
+	m := &musterd{family: f, data: filepath.Join(folder, "musterd"), HTTP: "127.0.0.1:0", MQTT: "127.0.0.1:0"}
+	if !secure {
+		return m, nil
+	}
+	dir := filepath.Join(folder, "tls")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	files, err := devcert.Make(dir)
+	m.tls, m.MQTTS = &files, "127.0.0.1:0"
+	return m, err
+}
+
+// broker is the address that devices connect to.
+func (m *musterd) broker() string {
+	if m.tls != nil {
+		return "mqtts://" + m.MQTTS
+	}
+	return m.MQTT
 }
 
 // url is the base URL of the HTTP surfaces.
@@ -40,7 +70,11 @@ func (m *musterd) url() string { return "http://" + m.HTTP }
 // afterwards, and returns how long it took until it answered.
 func (m *musterd) start(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
-	c, err := m.family.start("musterd", "musterd", "--dev", "--data", m.data, "--http", m.HTTP, "--mqtt", m.MQTT)
+	args := []string{"musterd", "--dev", "--data", m.data, "--http", m.HTTP, "--mqtt", m.MQTT}
+	if m.tls != nil {
+		args = append(args, "--mqtts", m.MQTTS, "--cert", m.tls.ServerCert, "--key", m.tls.ServerKey)
+	}
+	c, err := m.family.start("musterd", args...)
 	if err != nil {
 		return 0, err
 	}
@@ -52,7 +86,7 @@ func (m *musterd) start(ctx context.Context) (time.Duration, error) {
 	if err := json.Unmarshal([]byte(line), m); err != nil {
 		return 0, fmt.Errorf("musterd printed %q, not its addresses: %w", line, err)
 	}
-	for _, a := range []string{m.HTTP, m.MQTT} {
+	for _, a := range []string{m.HTTP, strings.TrimPrefix(m.broker(), "mqtts://")} {
 		if _, _, err := net.SplitHostPort(a); err != nil {
 			return 0, fmt.Errorf("musterd printed %q, not its addresses: %w", line, err)
 		}
@@ -62,12 +96,16 @@ func (m *musterd) start(ctx context.Context) (time.Duration, error) {
 
 // kill ends the server with SIGKILL: it cannot save anything.
 func (m *musterd) kill() error {
+	spent := m.cpu()
 	if err := m.child.kill(); err != nil {
 		return err
 	}
-	m.kills++
+	m.kills, m.spent = m.kills+1, spent
 	return nil
 }
 
 // memory returns the server's resident memory in bytes, 0 if unknown.
 func (m *musterd) memory() int64 { return memory(m.child.cmd.Process.Pid) }
+
+// cpu returns the processor time of all the server's processes, 0 if unknown.
+func (m *musterd) cpu() time.Duration { return m.spent + cpu(m.child.cmd.Process.Pid) }

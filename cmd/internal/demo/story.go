@@ -24,8 +24,9 @@ const (
 )
 
 const (
-	// lateJoiners is how many devices come after the job.
-	lateJoiners = 20
+	// fewest is how many devices come after the job at least; with many
+	// devices it is three for ten of them.
+	fewest = 20
 	// stepLimit bounds every wait: what takes longer has failed.
 	stepLimit = 2 * time.Minute
 	// slowNotify is how long a notification may take; it is generous, because
@@ -36,7 +37,7 @@ const (
 // story plays the steps in order.
 func (d *Demo) story(ctx context.Context) error {
 	d.plan = plan{
-		real: realAgents, virtual: d.cfg.Devices, late: lateJoiners, wanted: newVersion, slow: slowNotify,
+		real: realAgents, virtual: d.cfg.Devices, late: max(fewest, d.cfg.Devices*3/10), wanted: newVersion, slow: slowNotify,
 	}
 	d.screen.line("Muster demo: a server, %d real agents and %d virtual devices; all of them go from version %s to %s.\n",
 		realAgents, d.cfg.Devices, oldVersion, newVersion)
@@ -56,8 +57,8 @@ func (d *Demo) startServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.screen.note("answers after %d ms: AWS IoT API at %s, MQTT at %s", took.Milliseconds(), d.server.url(), d.server.MQTT)
-	d.idleMemory = d.server.memory()
+	d.screen.note("answers after %d ms: AWS IoT API at %s, devices at %s", took.Milliseconds(), d.server.url(), d.server.broker())
+	d.figures.idle = d.server.memory()
 	return d.connect()
 }
 
@@ -92,9 +93,11 @@ func (d *Demo) startDevices(ctx context.Context) (err error) {
 		return err
 	}
 	all := realAgents + d.cfg.Devices
-	return d.until(ctx, "all devices are connected and on version "+oldVersion, stepLimit, func(p progress) bool {
+	err = d.until(ctx, "all devices are connected and on version "+oldVersion, stepLimit, func(p progress) bool {
 		return p.connected == all && p.versions[oldVersion] == all
 	})
+	d.figures.start = d.fleet.Phase().Connects
+	return err
 }
 
 // install creates a job.
@@ -161,6 +164,7 @@ func (d *Demo) killServer(ctx context.Context) error {
 	if err := d.server.kill(); err != nil {
 		return err
 	}
+	d.fleet.Mark()
 	d.plan.kills++
 	took, err := d.server.start(ctx)
 	if err != nil {
@@ -172,13 +176,13 @@ func (d *Demo) killServer(ctx context.Context) error {
 
 // conclude gathers what came of it, judges it and prints the summary.
 func (d *Demo) conclude(ctx context.Context) error {
-	d.busyMemory = d.server.memory()
+	d.figures.busy, d.figures.cpu = d.server.memory(), d.server.cpu()
 	if err := d.gather(ctx, &d.outcome); err != nil {
 		return fmt.Errorf("cannot gather the results: %w", err)
 	}
 	d.screen.step("Judge what came of it")
 	failed := d.screen.summary(judge(d.plan, d.outcome))
-	d.screen.line("\n%s", d.figures())
+	d.screen.line("\n%s", d.figures.text(time.Since(d.screen.began), d.plan.devices()))
 	if d.cfg.Keep {
 		d.tries()
 		<-ctx.Done()

@@ -3,7 +3,6 @@ package demo
 import (
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -32,6 +31,10 @@ func (s *screen) summary(checks []check) error {
 
 // tries prints what a user may do while the demo is kept.
 func (d *Demo) tries() {
+	address, secure := d.server.MQTT, ""
+	if d.server.tls != nil {
+		address, secure = d.server.MQTTS, " --cafile "+d.server.tls.CA
+	}
 	d.screen.line(`
 It keeps running until Ctrl-C. In another terminal:
 
@@ -43,26 +46,14 @@ It keeps running until Ctrl-C. In another terminal:
 
 Make a device old again, by hand, and see the job come to it once more:
 
-  mosquitto_sub -h %s -p %s -v -t '$aws/events/#' &
-  aws iot update-thing --thing-name %s --attribute-payload '{"attributes":{"softwareVersion":"5"},"merge":true}'
+  mosquitto_sub -h %s -p %s%[10]s -v -t '$aws/events/#' &
+  aws iot update-thing --thing-name %[7]s --attribute-payload '{"attributes":{"softwareVersion":"5"},"merge":true}'
 
 Server, HTTP: %[1]s (also /healthz, /tuf/timestamp.json)   MQTT: %[5]s:%[6]s
 Devices:      %[8]s/real-1 to real-%[9]d, each with its state and its app folder
 Logs:         %[8]s/logs
-`, d.server.url(), jobName, d.real[0].name, groupName, host(d.server.MQTT), port(d.server.MQTT), d.real[0].name, d.folder, realAgents)
+`, d.server.url(), jobName, d.real[0].name, groupName, host(address), port(address), d.real[0].name, d.folder, realAgents, secure)
 }
 
 func host(address string) string { h, _, _ := strings.Cut(address, ":"); return h }
 func port(address string) string { _, p, _ := strings.Cut(address, ":"); return p }
-
-// figures describes what is told but not judged.
-func (d *Demo) figures() string {
-	took := fmt.Sprintf("It took %s.", time.Since(d.screen.began).Round(100*time.Millisecond))
-	if d.idleMemory == 0 {
-		return took
-	}
-	return fmt.Sprintf("%s musterd used %d MB idle and %d MB with %d devices connected.",
-		took, megabytes(d.idleMemory), megabytes(d.busyMemory), d.plan.devices())
-}
-
-func megabytes(n int64) int64 { return (n + 1<<19) >> 20 }

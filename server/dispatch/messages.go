@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/topic"
@@ -17,10 +19,20 @@ func (d *Dispatcher) Refused(ctx context.Context, c Client, why string) {
 }
 
 // Subscribed reports new subscriptions. retained gets the retained message of
-// each filter that has one, in the order of what the engine sends.
+// each filter that has one, in the order of what the engine sends. An error
+// says that one may have been missed.
 func (d *Dispatcher) Subscribed(ctx context.Context, c Client, filters []string, retained func(protocol.Message)) error {
 	_, err := engine.Do(ctx, d.Engine, engine.Subscribed{ClientID: c.ID, Session: c.Session, Filters: filters, Deliver: retained})
+	if err != nil && !slices.ContainsFunc(filters, retainable) {
+		d.Logger.Warn("cannot tell that a client subscribed", "client", c.ID, "error", err)
+		return nil
+	}
 	return err
+}
+
+// retainable reports whether there may be a retained message for a filter.
+func retainable(filter string) bool {
+	return !topic.Reserved(filter) && !strings.ContainsAny(filter, "+#")
 }
 
 // Unsubscribed reports subscriptions that a client gave up.

@@ -1,6 +1,8 @@
 package dispatch_test
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +10,8 @@ import (
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/dispatch"
 	"github.com/muster-iot/muster/server/engine"
+	"github.com/muster-iot/muster/server/rules"
+	"github.com/muster-iot/muster/server/store/mem"
 )
 
 // TestRetained: a retained message is the engine's, which sends it; one to a
@@ -49,6 +53,26 @@ func TestRetained(t *testing.T) {
 	s.mu.Unlock()
 	if _, err := publish(protocol.Message{Topic: "a/b", Payload: []byte("y"), Retain: true}); protocol.CodeOf(err) != protocol.Unavailable {
 		t.Errorf("a retained message that was not stored: %v", err)
+	}
+}
+
+// TestSubscribeWithoutEngine: who may have missed a retained message must know.
+func TestSubscribeWithoutEngine(t *testing.T) {
+	w, logger := &wire{}, slog.New(slog.DiscardHandler)
+	idle, err := engine.New(engine.Config{Store: mem.New(), Gateway: w, Rules: rules.Safe(), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dispatch.New(dispatch.Config{Engine: idle, Gateway: w, Logger: logger}) // an engine that never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for filter, want := range map[string]bool{"a/b": true, "a/+": false, "#": false, "$aws/things/dev1/jobs/notify": false} {
+		if err := d.Subscribed(ctx, dev1, []string{filter}, func(protocol.Message) {}); (err != nil) != want {
+			t.Errorf("%s: %v", filter, err)
+		}
 	}
 }
 

@@ -12,6 +12,9 @@
 //	executions.go the device's start-next and update, atomic success (rule 1)
 //	notices.go   notify and notify-next for every queue that changed
 //
+// Messages that clients ask to retain come the same way (retained.go), so that
+// a new subscriber (subscriptions.go) gets the last one and then what follows.
+//
 // The state (state.go) belongs to the loop's goroutine alone. A step never
 // fails half way: it checks first, then changes; a step that breaks this, a
 // panic or a failed commit makes the loop throw its state away and load it

@@ -19,7 +19,7 @@ func thingName(i int) protocol.ThingName { return protocol.ThingName(fmt.Sprintf
 // good returns a plan of 2 real, 3 virtual and 2 late devices of which one was
 // dropped, and an outcome that fulfils it.
 func good() (plan, outcome) {
-	p := plan{real: 2, virtual: 3, late: 2, dropped: 1, kills: 1, wanted: "6", slow: time.Second}
+	p := plan{real: 2, virtual: 3, late: 2, dropped: 1, kills: 1, wanted: "6", slow: time.Second, slowTimes: 4}
 	o := outcome{
 		index: map[protocol.ThingName]string{}, connected: 7,
 		disks: map[protocol.ThingName]string{}, installs: map[protocol.ThingName]int{},
@@ -42,6 +42,18 @@ func executed(i int, s jobs.ExecutionStatus, n int64) awsapi.Execution {
 
 func TestJudgePasses(t *testing.T) {
 	p, o := good()
+	for _, c := range judge(p, o) {
+		if !c.ok {
+			t.Errorf("%s: seen %s, wanted %s", c.what, c.seen, c.want)
+		}
+	}
+}
+
+// TestJudgeSlowMachine: notifications may take as long as the machine makes a
+// bare echo take, and some more.
+func TestJudgeSlowMachine(t *testing.T) {
+	p, o := good()
+	o.floor.p99, o.notify.p99 = time.Second, 3*time.Second
 	for _, c := range judge(p, o) {
 		if !c.ok {
 			t.Errorf("%s: seen %s, wanted %s", c.what, c.seen, c.want)
@@ -80,7 +92,10 @@ func TestJudgeFails(t *testing.T) {
 		"an invariant is broken":             {func(o *outcome) { o.violations = []string{"G1: t1"} }, "invariants broken"},
 		"no invariant was checked":           {func(o *outcome) { o.checked = 0 }, "invariants broken"},
 		"notifications are slow":             {func(o *outcome) { o.notify.p99 = time.Second }, "change to notify-next"},
-		"no notification was measured":       {func(o *outcome) { o.notify = latency{} }, "change to notify-next"},
+		"notifications are slow on a slow machine": {func(o *outcome) {
+			o.floor.p99, o.notify.p99 = time.Second, 4*time.Second
+		}, "change to notify-next"},
+		"no notification was measured": {func(o *outcome) { o.notify = latency{} }, "change to notify-next"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, o := good()

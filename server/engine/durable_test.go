@@ -112,6 +112,7 @@ func (f *fleet) picture() map[string]any {
 		p["groups"] = groups
 		for _, g := range groups {
 			p["members "+string(g.Name)], _, _ = v.Members(g.Name, false, all)
+			p["above "+string(g.Name)] = v.Above(g)
 		}
 		jobs, _, _ := v.Jobs(all, nil)
 		p["jobs"] = jobs
@@ -132,7 +133,9 @@ func TestReload(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		s := mem.New()
-		f := start(t, s, rules.Safe())
+		r := rules.Safe()
+		r.GroupsPerThing = rapid.SampledFrom([]int{0, 2}).Draw(rt, "groups per thing")
+		f := start(t, s, r)
 		h := history{fleet: f, rng: rand.New(rand.NewPCG(seed, 1)), sessions: map[protocol.ThingName]uint64{}}
 		for range rapid.IntRange(1, 120).Draw(rt, "steps") {
 			h.step()
@@ -144,8 +147,14 @@ func TestReload(t *testing.T) {
 		}
 		before := f.picture()
 		f.stop()
-		again := start(t, s, rules.Safe())
+		again := start(t, s, r)
 		after := again.picture()
+		h.fleet = again
+		for range 40 {
+			h.step()
+		}
+		again.allActive()
+		again.check()
 		again.stop()
 		for k, v := range before {
 			want(t, fmt.Sprintf("%s after reload (seed %d)", k, seed), after[k], v)
@@ -176,20 +185,7 @@ func (f *fleet) check() {
 	f.Helper()
 	f.read(func(v *engine.View) {
 		all := engine.Page{Max: 10_000}
-		groups, _, _ := v.Groups(all, nil)
-		for _, g := range groups {
-			members, _, _ := v.Members(g.Name, false, all)
-			found, _, err := v.Search(g.QueryString, all)
-			if err != nil {
-				f.Error(err)
-			}
-			names := []protocol.ThingName{}
-			for _, d := range found {
-				names = append(names, d.Thing())
-			}
-			slices.Sort(members) // they come in the order of their creation
-			want(f, "members of "+string(g.Name), members, names)
-		}
+		f.checkGroups(v)
 		jobsOf, _, _ := v.Jobs(all, nil)
 		for _, j := range jobsOf {
 			counts := job.Counts{}
@@ -203,10 +199,51 @@ func (f *fleet) check() {
 			}
 			for _, x := range latest {
 				counts[x.Status]++
+				if e, err := v.Explain(x.Thing, j.ID); x.Status == jobs.Queued && (err != nil || !e.Target) {
+					f.Errorf("execution %d of %s on %s is QUEUED, but the thing is no target: %+v, %v", x.Number, j.ID, x.Thing, e, err)
+				}
 			}
 			want(f, "counts of "+string(j.ID), j.Counts, counts)
 		}
 	})
+}
+
+// checkGroups compares the members of every group with its query, and under a
+// bound of groups a thing with the oldest that match. The query of a static group
+// is its name in the index, which finds indirect members too.
+func (f *fleet) checkGroups(v *engine.View) {
+	all := engine.Page{Max: 10_000}
+	groups, _, _ := v.Groups(all, nil) // the oldest first
+	taken := map[protocol.ThingName]int{}
+	things, _, _ := v.Things(all, nil)
+	for _, th := range things {
+		mine, _, _ := v.GroupsOf(th.Name, all)
+		taken[th.Name] = len(slices.DeleteFunc(mine, group.Group.Dynamic))
+	}
+	for _, g := range groups {
+		query := g.QueryString
+		if !g.Dynamic() {
+			query = "thingGroupNames:" + string(g.Name)
+		}
+		found, _, err := v.Search(query, all)
+		if err != nil {
+			f.Error(err)
+		}
+		names := []protocol.ThingName{}
+		for _, d := range found {
+			n := d.Thing()
+			if g.Dynamic() && f.bound > 0 {
+				if taken[n] >= f.bound {
+					continue
+				}
+				taken[n]++
+			}
+			names = append(names, n)
+		}
+		members, _, _ := v.Members(g.Name, true, all)
+		slices.Sort(members) // they come in the order of their creation
+		want(f, "members of "+string(g.Name), members, names)
+	}
 }
 
 // history drives a fleet at random; errors that AWS would answer are fine.
@@ -224,6 +261,39 @@ func (h *history) groupName(n int) protocol.ThingGroupName {
 	return protocol.ThingGroupName(fmt.Sprintf("G%d", n))
 }
 
+// targets are those of a job: any kind alone, or with others.
+func (h *history) targets(n protocol.ThingName) []string {
+	dynamic, static := groupARN(string(h.groupName(h.rng.IntN(3)))), groupARN(string(h.static()))
+	return [][]string{{static}, {static}, {dynamic}, {static, dynamic}, {dynamic, thingARN(string(n))}}[h.rng.IntN(5)]
+}
+
+// static is one of few static groups.
+func (h *history) static() protocol.ThingGroupName {
+	return protocol.ThingGroupName(fmt.Sprintf("S%d", h.rng.IntN(4)))
+}
+
+// regroup changes the static groups at random.
+func (h *history) regroup(n protocol.ThingName) error {
+	ctx := context.Background()
+	var err error
+	switch h.rng.IntN(8) {
+	case 0, 1, 2:
+		in := engine.CreateStaticGroup{Name: h.static()}
+		if h.rng.IntN(3) > 0 {
+			in.Parent = h.static()
+		}
+		_, err = engine.Do(ctx, h.engine, in)
+	case 3:
+		_, err = engine.Do(ctx, h.engine, engine.DeleteStaticGroup{Name: h.static()})
+	default:
+		_, err = engine.Do(ctx, h.engine, engine.MoveThing{
+			Thing: n, OverrideDynamic: h.rng.IntN(2) == 0,
+			Remove: []protocol.ThingGroupName{h.static()}[:h.rng.IntN(2)], Add: []protocol.ThingGroupName{h.static()}[:h.rng.IntN(2)],
+		})
+	}
+	return err
+}
+
 func (h *history) step() {
 	n := h.thingName()
 	id := protocol.JobID(fmt.Sprintf("j%d", h.rng.IntN(3)))
@@ -234,7 +304,7 @@ func (h *history) step() {
 		}
 	}
 	ctx := context.Background()
-	switch h.rng.IntN(16) {
+	switch h.rng.IntN(20) {
 	case 0, 1, 2:
 		try(engine.Do(ctx, h.engine, engine.CreateThing{Name: n, Attributes: map[string]string{"softwareVersion": version}}))
 	case 3, 4:
@@ -249,13 +319,18 @@ func (h *history) step() {
 		try(engine.Do(ctx, h.engine, engine.CreateDynamicGroup{Name: h.groupName(h.rng.IntN(3)), Query: seedQuery}))
 	case 9:
 		q := "attributes.softwareVersion:" + version + " OR NOT connectivity.connected:true"
+		if h.rng.IntN(2) == 0 {
+			q = "thingGroupNames:" + string(h.static())
+		}
 		try(engine.Do(ctx, h.engine, engine.UpdateDynamicGroup{Name: h.groupName(h.rng.IntN(3)), Query: &q}))
 	case 10, 11:
 		selection := []job.Selection{job.Continuous, job.Snapshot}[h.rng.IntN(2)]
 		try(engine.Do(ctx, h.engine, engine.CreateJob{
 			ID: id, Selection: selection, Document: musterDocument, RatePerMinute: h.rng.IntN(2), // 1 a minute: none is released while the test looks
-			Targets: []string{groupARN(string(h.groupName(h.rng.IntN(3)))), thingARN(string(n))},
+			Targets: h.targets(n),
 		}))
+	case 16, 17, 18, 19:
+		try(nil, h.regroup(n))
 	case 12:
 		try(engine.Do(ctx, h.engine, engine.StartNext{Thing: n}))
 	case 13:

@@ -83,6 +83,7 @@ type fleet struct {
 	wire    *wire
 	store   store.Store
 	session uint64
+	bound   int // GroupsPerThing
 	stop    func()
 }
 
@@ -99,7 +100,7 @@ func startAt(t *testing.T, s store.Store, r rules.Rules, floor time.Time) *fleet
 	if s == nil {
 		s = mem.New()
 	}
-	f := &fleet{T: t, wire: &wire{}, store: s}
+	f := &fleet{T: t, wire: &wire{}, store: s, bound: r.GroupsPerThing}
 	e, err := engine.New(engine.Config{
 		Store: s, Gateway: f.wire, Rules: r, Account: "123456789012", Region: "us-east-1",
 		Logger: quiet(), Floor: floor,
@@ -190,7 +191,7 @@ func (f *fleet) active(name protocol.ThingGroupName) {
 			}
 			status = g.Status
 		})
-		if status == group.Active || f.Failed() {
+		if !status.NeedsScan() || f.Failed() {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -169,29 +169,28 @@ func attacks() []attack {
 			w.wantClosed(patience)
 		}},
 		{
-			name: "questions without reading the answers", heavy: true, limits: broker.Limits{QueueBytes: 64 << 10},
+			name: "questions without reading the answers", limits: broker.Limits{QueueBytes: 256 << 10},
 			do: func(t *testing.T, s *reachable) {
+				s.onPublish = func(c broker.Client, _ string, _ []byte) (bool, error) {
+					s.Send(c.Session, "answer", make([]byte, 100_000))
+					return true, nil
+				}
 				nc := s.raw(t)
 				_ = nc.SetReadBuffer(4096)
 				w := s.above(t, nc)
 				w.hello(connectPacket(hostile, 4))
-				var filters packets.Subscriptions
-				for range 25_000 {
-					filters = append(filters, packets.Subscription{Filter: "+a"})
-				}
-				question := encode(t, packets.Packet{
-					FixedHeader: packets.FixedHeader{Type: packets.Subscribe}, PacketID: 1, Filters: filters,
-				})
+				question := encode(t, publication("question", "", 0))
 				_ = w.SetWriteDeadline(time.Now().Add(patience))
-				for len(s.reasons(hostile)) == 0 { // each is answered with 25 KB
+				for len(s.reasons(hostile)) == 0 {
 					if _, err := w.Write(question); err != nil {
 						break
 					}
-					if q := s.Queued(); q > 64<<10 {
+					if q := s.Queued(); q > 256<<10 {
 						t.Fatalf("%d bytes queued", q)
 					}
 				}
 				wantReasons(t, s.server, hostile, broker.ServerInitiatedDisconnect)
+				s.onPublish = nil
 			},
 		},
 		{name: "acknowledgements of nothing", do: func(t *testing.T, s *reachable) {

@@ -20,7 +20,7 @@
 //   - message.go messages from and to packets
 //   - retain.go  retained messages, which the handler keeps, for new subscriptions
 //   - disconnect.go sessions that are ended from outside
-//   - expire.go  the end of persistent sessions, delayed wills
+//   - expire.go, deadlines.go the end of persistent sessions, delayed wills
 //
 // mochi's own event loop, listeners, retained messages, wills, $SYS topics and
 // outbound queues are never started: they block publishers, drop messages, or
@@ -178,7 +178,8 @@ type Broker struct {
 	cancel context.CancelFunc
 
 	lastSession atomic.Uint64
-	queued      atomic.Int64 // bytes in all connections' queues
+	queued      atomic.Int64  // bytes in all connections' queues and mailboxes
+	earlier     chan struct{} // wakes expireLoop: something is due earlier
 
 	mu       sync.RWMutex
 	closing  bool
@@ -190,6 +191,7 @@ type Broker struct {
 	boxes    map[string]*mailbox      // of established and of offline sessions
 	offline  map[string]time.Time     // persistent sessions without connection: expiry
 	wills    map[string]delayedWill   // by client id
+	due      deadlines                // of offline and wills
 	claims   map[string]chan struct{} // client ids whose session is changing hands
 }
 
@@ -204,6 +206,7 @@ func New(cfg Config) (*Broker, error) {
 		auth:      cfg.Authorizer,
 		limits:    cfg.Limits.withDefaults(),
 		log:       cfg.Logger,
+		earlier:   make(chan struct{}, 1),
 		conns:     map[*conn]struct{}{},
 		perIP:     map[string]int{},
 		sessions:  map[uint64]*session{},

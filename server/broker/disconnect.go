@@ -66,6 +66,7 @@ func (b *Broker) endOffline(id string, preventWill bool) bool {
 		delete(b.offline, id)
 		delete(b.boxes, id)
 		delete(b.wills, id)
+		b.schedule(id)
 	}
 	b.mu.Unlock()
 	if !offline {

@@ -66,6 +66,7 @@ func (b *Broker) sendWill(s *session, kept bool) {
 	defer b.mu.Unlock()
 	if b.current[s.client.ID] == nil { // else it is back already
 		b.wills[s.client.ID] = delayedWill{w, due}
+		b.schedule(s.client.ID)
 	}
 }
 
@@ -89,48 +90,67 @@ func (b *Broker) publishWill(ctx context.Context, w *will) {
 }
 
 // expireLoop ends persistent sessions and sends delayed wills when their time
-// has come, to the second.
+// has come.
 func (b *Broker) expireLoop(ctx context.Context) {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
+		var comes <-chan time.Time
+		b.mu.RLock()
+		_, at, ok := b.due.first()
+		b.mu.RUnlock()
+		if ok {
+			timer.Reset(time.Until(at))
+			comes = timer.C
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
-			for _, w := range b.dueWills(now) {
-				b.publishWill(ctx, w)
-			}
-			for _, id := range b.overdue(now) {
-				b.expire(id, now)
-			}
+		case <-b.earlier:
+		case now := <-comes:
+			b.expireDue(ctx, now)
 		}
 	}
 }
 
-func (b *Broker) dueWills(now time.Time) []*will {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var due []*will
-	for id, w := range b.wills {
-		if !w.due.After(now) {
-			due = append(due, w.will)
+// schedule notes when something is due for a client id next; mu is held.
+func (b *Broker) schedule(id string) {
+	at := b.offline[id]
+	if w, ok := b.wills[id]; ok && (at.IsZero() || w.due.Before(at)) {
+		at = w.due
+	}
+	b.due.set(id, at)
+	if first, _, _ := b.due.first(); first == id {
+		select {
+		case b.earlier <- struct{}{}:
+		default: // expireLoop will look anyway
+		}
+	}
+}
+
+// expireDue does everything that is due.
+func (b *Broker) expireDue(ctx context.Context, now time.Time) {
+	for {
+		b.mu.Lock()
+		id, at, ok := b.due.first()
+		if !ok || at.After(now) {
+			b.mu.Unlock()
+			return
+		}
+		w, died := b.wills[id]
+		if died = died && !w.due.After(now); died {
 			delete(b.wills, id)
+			b.schedule(id)
+		} else {
+			b.due.set(id, now.Add(time.Second)) // to try again, if it is just changing hands
+		}
+		b.mu.Unlock()
+		if died {
+			b.publishWill(ctx, w.will)
+		} else {
+			b.expire(id, now)
 		}
 	}
-	return due
-}
-
-func (b *Broker) overdue(now time.Time) []string {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var ids []string
-	for id, expiry := range b.offline {
-		if !expiry.After(now) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // expire ends a persistent session: its subscriptions leave the topic tree,

@@ -199,6 +199,7 @@ func (b *Broker) establish(s *session, clean bool) {
 	dead, died := b.wills[id]
 	delete(b.offline, id)
 	delete(b.wills, id)
+	b.schedule(id)
 	b.current[id] = s
 	b.boxes[id] = s.box
 	s.established = true
@@ -348,6 +349,7 @@ func (b *Broker) unregister(s *session, keep bool) {
 	switch {
 	case current && keep:
 		b.offline[id] = time.Now().Add(b.expiry(s))
+		b.schedule(id)
 	case current:
 		delete(b.boxes, id)
 	}

@@ -34,37 +34,14 @@ func selfSigned(t testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestTLS serves TLS connections, as a TLS listener will hand them over: the
-// guard works above TLS too.
-func TestTLS(t *testing.T) {
-	s := start(t, broker.Limits{ConnectTimeout: 500 * time.Millisecond}, func(cfg *broker.Config) {
-		cfg.Listeners[0] = tls.NewListener(cfg.Listeners[0], &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
-	})
-	hello := func(id string) *wire {
-		nc, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true}) // a self-signed certificate
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := newWire(t, nc)
-		w.hello(connectPacket(id, 4))
-		return w
+// TestPlainOnTLS: who speaks MQTT where TLS is expected is not served.
+func TestPlainOnTLS(t *testing.T) {
+	s := transport{tls: true}.start(t, broker.Limits{})
+	w := newWire(t, s.raw(t))
+	w.raw(encode(t, connectPacket("plain", 4)))
+	w.wantClosed(patience)
+	if got := s.of("connect", ""); len(got) != 0 {
+		t.Errorf("sessions %v", got)
 	}
-	reader, stalled := hello("reader"), hello("stalled")
-	reader.subscribe(0, "a")
-	stalled.subscribe(0, "bulk")
-	eventually(t, "stalled client disconnected", func() bool {
-		s.Publish("bulk", make([]byte, 256<<10))
-		return len(s.reasons("stalled")) == 1
-	})
-	wantReasons(t, s, "stalled", broker.ServerInitiatedDisconnect)
-	s.Publish("a", []byte("x"))
-	reader.wantPublish("a", "x")
-
-	silent := dial(t, s.addr) // never says a word of TLS
-	silent.wantClosed(patience)
-	wrong := dial(t, s.addr)
-	wrong.raw(encode(t, connectPacket("plain", 4)))
-	wrong.wantClosed(patience)
-	_ = reader.Close()
-	wantReasons(t, s, "reader", broker.ConnectionLost)
+	s.wantHealthy(t)
 }

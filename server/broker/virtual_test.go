@@ -138,6 +138,49 @@ func TestDefect4ExpiredSubscriptions(t *testing.T) {
 	}
 }
 
+// TestVirtualExpiryOrder: sessions of different lifetimes end at their own
+// times, in whatever order they were left, and those that come back do not.
+func TestVirtualExpiryOrder(t *testing.T) {
+	virtual(t, broker.Limits{}, func(t *testing.T, s *server) {
+		begin := time.Now()
+		const n = 40
+		lives := func(i int) int { return 10 + 7*i%n } // seconds, all different
+		for i := range n {
+			w := s.pipe(t)
+			w.hello(persistent(fmt.Sprint("dev", i), 5, uint32(lives(i))))
+			_ = w.Close()
+		}
+		var back []*wire
+		for i := 0; i < n; i += 4 {
+			w := s.pipe(t)
+			w.hello(persistent(fmt.Sprint("dev", i), 5, 3600))
+			back = append(back, w)
+		}
+		synctest.Wait()
+		for second := range 60 {
+			<-time.After(time.Until(begin.Add(time.Duration(second)*time.Second + time.Millisecond)))
+			synctest.Wait()
+			want := 0
+			for i := range n {
+				if i%4 != 0 && lives(i) > second {
+					want++
+				}
+			}
+			if offline, mochi := s.Known(); offline != want || mochi != want+len(back) {
+				t.Fatalf("after %d s: %d offline, mochi knows %d; want %d and %d", second, offline, mochi, want, want+len(back))
+			}
+			if second%20 == 0 {
+				for _, w := range back {
+					w.wantNothing() // pings
+				}
+			}
+		}
+		for _, w := range back {
+			_ = w.Close()
+		}
+	})
+}
+
 func TestVirtualDelayedWill(t *testing.T) {
 	hello := func(id string) packets.Packet {
 		pk := persistent(id, 5, 600)

@@ -9,6 +9,7 @@
 //
 //	go test ./internal/walkthrough           # run them and compare
 //	go test ./internal/walkthrough -update   # write down what they print now
+//	go test ./internal/walkthrough -run TestTranscripts/walkthrough -profile aws
 //
 // Without an aws CLI (MUSTER_AWS, else /usr/bin/aws) or Mosquitto's clients the
 // tests are skipped, but fail where CI is true.

@@ -11,7 +11,10 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write what the commands print now into the transcripts")
+var (
+	update  = flag.Bool("update", false, "write what the commands print now into the transcripts")
+	profile = flag.String("profile", "safe", "the server's profile; the walkthrough reads the same under safe and aws")
+)
 
 // server begins the command that starts musterd, which is not typed into the shell.
 const server = "bin/musterd "
@@ -86,7 +89,7 @@ func runTranscript(t *testing.T, was transcript) transcript {
 		switch {
 		case p.command == "":
 		case strings.HasPrefix(p.command, server):
-			at, p.output = startServer(t, dir, strings.Fields(p.command)[1:]...)
+			at, p.output = startServer(t, dir, append(strings.Fields(p.command)[1:], "--profile", *profile)...)
 			sh = startShell(t, dir, environment(t, dir, at))
 		case sh == nil:
 			t.Fatalf("line %d: no server runs yet: %s", p.line, p.command)

@@ -10,9 +10,16 @@ import (
 const groupARN = "arn:aws:iot:eu-north-1:123456789012:thinggroup/ConnectedSWV5"
 
 // TestSeedFlow is the acceptance scenario of AWS IoT reference 13 over HTTP,
-// as far as the control plane and the device's HTTP plane go.
+// as far as the control plane and the device's HTTP plane go. It reads the same
+// under both profiles.
 func TestSeedFlow(t *testing.T) {
-	f := newFleet(t, rules.Safe())
+	for _, r := range []rules.Rules{rules.Safe(), rules.AWS()} {
+		t.Run(string(r.Profile), func(t *testing.T) { seedFlow(t, newFleet(t, r)) })
+	}
+}
+
+func seedFlow(t *testing.T, f *fleet) {
+	t.Helper()
 	const query = "connectivity.connected:true AND attributes.softwareVersion:5"
 	f.run([]call{
 		{"iot", "POST /indexing/config", `{"thingIndexingConfiguration":{"thingIndexingMode":"REGISTRY_AND_SHADOW","thingConnectivityIndexingMode":"STATUS"}}`, 200, `{}`},

@@ -12,9 +12,12 @@ import (
 	"github.com/muster-iot/muster/server/rules"
 )
 
-// TestSeedFlow is the acceptance scenario of AWS IoT reference 13 at the engine.
-func TestSeedFlow(t *testing.T) {
-	f := start(t, nil, rules.Safe())
+// TestSeedFlow is the acceptance scenario of AWS IoT reference 13 at the
+// engine. It reads the same under both profiles.
+func TestSeedFlow(t *testing.T) { profiles(t, seedFlow) }
+
+func seedFlow(t *testing.T, r rules.Rules) {
+	f := indexed(t, nil, r)
 	f.allEvents()
 	f.thing("pump-17", "5")
 	f.group("V5", seedQuery)

@@ -21,6 +21,7 @@ import (
 type message struct {
 	topic, payload string
 	session        uint64
+	fan            bool // to subscribers
 }
 
 type wire struct {
@@ -34,15 +35,27 @@ func (w *wire) add(m message) {
 	w.all = append(w.all, m)
 }
 
-func (w *wire) Publish(topic string, payload []byte) { w.add(message{topic, string(payload), 0}) }
-func (w *wire) Send(session uint64, topic string, payload []byte) {
-	w.add(message{topic, string(payload), session})
+func (w *wire) Publish(topic string, payload []byte) {
+	w.add(message{topic, string(payload), 0, true})
 }
 
-func (w *wire) Deliver(m protocol.Message) { w.add(message{m.Topic, string(m.Payload), 0}) }
+func (w *wire) Send(session uint64, topic string, payload []byte) {
+	w.add(message{topic, string(payload), session, false})
+}
+
+func (w *wire) Deliver(m protocol.Message) { w.add(message{m.Topic, string(m.Payload), 0, true}) }
 
 func (w *wire) PublishAnd(topic string, payload []byte, session uint64) {
-	w.add(message{topic, string(payload), session})
+	w.add(message{topic, string(payload), session, true})
+}
+
+// take returns what was sent since the last call.
+func (w *wire) take() []message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.all
+	w.all = nil
+	return all
 }
 
 // answer returns what the session got since the last call.
@@ -76,10 +89,15 @@ func (s *breakable) Commit(ctx context.Context, b []store.ShardBatch) error {
 
 func start(t testing.TB) (*dispatch.Dispatcher, *wire, *breakable) {
 	t.Helper()
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	w, s := &wire{}, &breakable{Store: mem.New()}
 	r := rules.Safe()
 	r.RegisterOnRequest = true
+	return startWith(t, r)
+}
+
+func startWith(t testing.TB, r rules.Rules) (*dispatch.Dispatcher, *wire, *breakable) {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	w, s := &wire{}, &breakable{Store: mem.New()}
 	e, err := engine.New(engine.Config{Store: s, Gateway: w, Rules: r, Account: "123456789012", Region: "us-east-1", Logger: logger})
 	if err != nil {
 		t.Fatal(err)

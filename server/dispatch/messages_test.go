@@ -23,7 +23,7 @@ func TestRetained(t *testing.T) {
 	if handled, err := publish(protocol.Message{Topic: "a/b", Payload: []byte("x"), Retain: true}); !handled || err != nil {
 		t.Fatalf("handled %v, %v", handled, err)
 	}
-	if got := w.answer(0); !slices.Equal(got, []message{{"a/b", "x", 0}}) {
+	if got := w.answer(0); !slices.Equal(got, []message{{"a/b", "x", 0, true}}) {
 		t.Errorf("sent %+v", got)
 	}
 	var found []string

@@ -89,7 +89,14 @@ func come(t *testing.T, s *server, hello packets.Packet) (*wire, packets.Packet)
 
 // TestConformance311 is the table for MQTT 3.1.1.
 func TestConformance311(t *testing.T) {
-	conform(t, []behaviour{
+	conform(t, basics311())
+	conform(t, sessions311())
+	conform(t, subscriptions311())
+	conform(t, deviations311())
+}
+
+func basics311() []behaviour {
+	return []behaviour{
 		{"basic: connect, leave, connect, publish and receive", func(t *testing.T, s *server) {
 			connect(t, s.addr, "a", 4).leave(s, "a")
 			w := connect(t, s.addr, "a", 4)
@@ -141,6 +148,11 @@ func TestConformance311(t *testing.T) {
 				b.ack(b.wantPublish("n", string(rune('A'+i))))
 			}
 		}},
+	}
+}
+
+func sessions311() []behaviour {
+	return []behaviour{
 		{"offline message queueing: QoS 1 waits for a kept session", func(t *testing.T, s *server) {
 			w, _ := come(t, s, persistent("a", 4, 0))
 			w.subscribe(1, "+/+")
@@ -215,6 +227,11 @@ func TestConformance311(t *testing.T) {
 			hello.Connect.Username = []byte("user")
 			come(t, s, hello)
 		}},
+	}
+}
+
+func subscriptions311() []behaviour {
+	return []behaviour{
 		{"overlapping subscriptions: one message at the highest QoS", func(t *testing.T, s *server) {
 			w := connect(t, s.addr, "a", 4)
 			w.subscribe(1, "TopicA/#")
@@ -337,6 +354,11 @@ func TestConformance311(t *testing.T) {
 				t.Error("marked as retained")
 			}
 		}},
+	}
+}
+
+func deviations311() []behaviour {
+	return []behaviour{
 		{"deviation: retained messages do not come to wildcards", func(t *testing.T, s *server) {
 			retain(t, s, publication("n/a", "kept", 1))
 			w := connect(t, s.addr, "a", 4)
@@ -368,7 +390,7 @@ func TestConformance311(t *testing.T) {
 			w.wantClosed(patience)
 			wantReasons(t, s, "a", broker.ForbiddenAccess)
 		}},
-	})
+	}
 }
 
 func withWill(hello packets.Packet, topic, payload string) packets.Packet {

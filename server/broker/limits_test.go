@@ -102,6 +102,7 @@ type forbidding struct{}
 func (forbidding) CanPublish(_ broker.Client, topic string) bool {
 	return !strings.HasPrefix(topic, "forbidden/")
 }
+
 func (f forbidding) CanSubscribe(c broker.Client, filter string) bool { return f.CanPublish(c, filter) }
 
 // TestSubscribeLimits is every limit of a subscription at its edge. MQTT 5 is

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/url"
 	"testing"
 	"time"
 
@@ -22,8 +21,10 @@ type transport struct {
 
 func allTransports() []transport {
 	return []transport{
-		{name: "TCP"}, {name: "TLS", tls: true},
-		{name: "WebSocket", socket: true}, {name: "WebSocket over TLS", tls: true, socket: true},
+		{name: "TCP"},
+		{name: "TLS", tls: true},
+		{name: "WebSocket", socket: true},
+		{name: "WebSocket over TLS", tls: true, socket: true},
 	}
 }
 
@@ -108,8 +109,12 @@ func (s *reachable) tryAbove(t testing.TB, nc net.Conn) (*wire, error) {
 	}
 	if s.via.socket {
 		_ = nc.SetDeadline(time.Now().Add(patience))
-		header := http.Header{"Sec-WebSocket-Protocol": {"mqtt"}}
-		ws, _, err := websocket.NewClient(nc, &url.URL{Scheme: "ws", Host: s.addr, Path: "/mqtt"}, header, 0, 0)
+		opened := nc
+		d := websocket.Dialer{
+			Subprotocols: []string{"mqtt"},
+			NetDial:      func(string, string) (net.Conn, error) { return opened, nil },
+		}
+		ws, _, err := d.Dial("ws://"+s.addr+"/mqtt", nil) // TLS, if any, is below
 		if err != nil {
 			return nil, err
 		}

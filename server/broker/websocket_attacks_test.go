@@ -310,7 +310,9 @@ func FuzzWebSocket(f *testing.F) {
 		frame{op: opClose, payload: []byte{3, 0xe8}}.bytes(),
 		frame{op: opBinary, claim: 1 << 63}.bytes(),
 		frame{op: opBinary, unmasked: true, payload: publish}.bytes(),
-		{0x82}, {0x82, 0xfe, 0}, {0x82, 0xff, 0, 0, 0},
+		{0x82},
+		{0x82, 0xfe, 0},
+		{0x82, 0xff, 0, 0, 0},
 	} {
 		f.Add(false, seed)
 		f.Add(true, seed)

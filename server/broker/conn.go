@@ -51,6 +51,7 @@ type conn struct {
 	spare    []byte // written out, for reuse
 	unsent   int    // bytes in queue and in the hands of drain
 	draining bool   // the writing goroutine runs
+	held     bool   // what is queued waits for release
 	closed   bool   // no more writes; implies draining until flushed
 	broken   bool   // closed without sending what is queued
 	reason   Reason // why the session ends; the first one stays
@@ -160,7 +161,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	c.queue = append(c.queue, p...)
 	c.count(len(p))
-	c.startDrainLocked()
+	if !c.held {
+		c.startDrainLocked()
+	}
 	return len(p), nil
 }
 
@@ -212,6 +215,24 @@ func (c *conn) startDrainLocked() {
 func (c *conn) count(n int) {
 	c.unsent += n
 	c.total.Add(int64(n))
+}
+
+// hold lets what is queued wait for release: the answers to a packet and its
+// acknowledgement, which come one by one, become one write.
+func (c *conn) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = true
+}
+
+// release ends hold.
+func (c *conn) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = false
+	if len(c.queue) > 0 {
+		c.startDrainLocked()
+	}
 }
 
 // drain writes the queue until it is empty. Once the connection is closed it

@@ -238,6 +238,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	m.QoS, m.Retain = pk.FixedHeader.Qos, pk.FixedHeader.Retain
 	m.Expires = h.b.limits.expires(pk.Properties.MessageExpiryInterval, time.Now())
 	s.inHandler = true
+	s.conn.hold()
 	handled, err := h.b.handler.Publish(h.b.ctx, s.client, m)
 	s.inHandler = false
 	if err != nil {
@@ -315,6 +316,8 @@ func (h *hook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
 func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
 	s := connOf(cl).session
 	switch {
+	case pk.FixedHeader.Type == packets.Publish:
+		s.conn.release()
 	case pk.FixedHeader.Type == packets.Disconnect:
 		s.goodbye(pk, err)
 	case err == nil && pk.FixedHeader.Type == packets.Subscribe:

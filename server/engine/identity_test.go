@@ -147,6 +147,8 @@ func TestAuthorities(t *testing.T) {
 	}
 	refused(f, engine.RegisterAuthority{Authority: ca(1, identity.Default)}, protocol.RegistrationCodeValidation)
 	code := do(f, engine.RegistrationCode{Fresh: "first"})
+	f.stop()
+	f = start(t, f.store, rules.Safe())
 	want(f, "code", []string{code, do(f, engine.RegistrationCode{Fresh: "second"})}, []string{"first", "first"})
 	refused(f, engine.RegisterAuthority{Authority: ca(1, identity.Default), CommonName: "second"}, protocol.RegistrationCodeValidation)
 	do(f, engine.RegisterAuthority{Authority: ca(1, identity.Default), CommonName: code, Tags: registry.Tags{"owner": "me"}})

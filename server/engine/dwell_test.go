@@ -31,10 +31,9 @@ func (f flapping) flap() {
 	f.connect("dev1")
 }
 
-// after sleeps and compares the executions.
-func (f flapping) after(d time.Duration, wanted ...string) {
+// have compares the executions.
+func (f flapping) have(wanted ...string) {
 	f.Helper()
-	time.Sleep(d)
 	want(f, "executions", f.executions("dev1", "j"), wanted)
 }
 
@@ -45,26 +44,31 @@ func TestDwell(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := startFlapping(t, nil, r)
 			defer f.stop()
-			f.after(0, "1:QUEUED")
+			f.have("1:QUEUED")
 			f.flap()
-			f.after(0, "1:REMOVED", "2:QUEUED")
+			f.have("1:REMOVED", "2:QUEUED")
 			f.flap()
 			if r.Profile == rules.ProfileAWS {
-				f.after(0, "1:REMOVED", "2:REMOVED", "3:QUEUED")
+				f.have("1:REMOVED", "2:REMOVED", "3:QUEUED")
 				f.flap()
-				f.after(0, "1:REMOVED", "2:REMOVED", "3:REMOVED", "4:QUEUED")
+				f.have("1:REMOVED", "2:REMOVED", "3:REMOVED", "4:QUEUED")
 				return
 			}
-			f.after(9*time.Second, "1:REMOVED", "2:REMOVED")
-			f.after(2*time.Second, "1:REMOVED", "2:REMOVED", "3:QUEUED")
+			time.Sleep(9 * time.Second)
+			f.have("1:REMOVED", "2:REMOVED")
+			time.Sleep(2 * time.Second)
+			f.have("1:REMOVED", "2:REMOVED", "3:QUEUED")
 			f.flap() // entry 4
-			f.after(15*time.Second, "1:REMOVED", "2:REMOVED", "3:REMOVED")
+			time.Sleep(15 * time.Second)
+			f.have("1:REMOVED", "2:REMOVED", "3:REMOVED")
 			f.flap() // entry 5, before the dwell of entry 4 was over
-			f.after(39*time.Second, "1:REMOVED", "2:REMOVED", "3:REMOVED")
-			f.after(2*time.Second, "1:REMOVED", "2:REMOVED", "3:REMOVED", "4:QUEUED")
+			time.Sleep(39 * time.Second)
+			f.have("1:REMOVED", "2:REMOVED", "3:REMOVED")
+			time.Sleep(2 * time.Second)
+			f.have("1:REMOVED", "2:REMOVED", "3:REMOVED", "4:QUEUED")
 			time.Sleep(time.Hour)
 			f.flap() // nothing of the hour before counts
-			f.after(0, "1:REMOVED", "2:REMOVED", "3:REMOVED", "4:REMOVED", "5:QUEUED")
+			f.have("1:REMOVED", "2:REMOVED", "3:REMOVED", "4:REMOVED", "5:QUEUED")
 		})
 	})
 }
@@ -96,7 +100,7 @@ func TestDwellCountsEveryEntry(t *testing.T) {
 				f.connect("dev1")
 				do(f.fleet, engine.CreateJob{ID: "j", Targets: []string{groupARN("V5")}, Selection: job.Continuous, Document: "{}", RatePerMinute: c.rate})
 				c.then(f)
-				f.after(0, c.want...)
+				f.have(c.want...)
 				f.read(func(v *engine.View) {
 					e, err := v.Explain("dev1", "j")
 					if err != nil || e.Reason != job.ReasonDwell || e.Entries != 3 {
@@ -136,8 +140,10 @@ func TestDwellSurvivesRestart(t *testing.T) {
 		defer func() { f.stop() }()
 		f.connect("dev1")
 		explained()
-		f.after(9*time.Second, "1:REMOVED", "2:REMOVED")
-		f.after(2*time.Second, "1:REMOVED", "2:REMOVED", "3:QUEUED")
+		time.Sleep(9 * time.Second)
+		f.have("1:REMOVED", "2:REMOVED")
+		time.Sleep(2 * time.Second)
+		f.have("1:REMOVED", "2:REMOVED", "3:QUEUED")
 		f.read(func(v *engine.View) {
 			if e, err := v.Explain("dev1", "j"); err != nil || e.Reason != job.ReasonPending || !e.Until.IsZero() {
 				t.Errorf("explained %+v, %v", e, err)
@@ -164,8 +170,10 @@ func TestDwellOverdue(t *testing.T) {
 		f.fleet = start(t, s, rules.Safe())
 		defer func() { f.stop() }()
 		f.connect("dev1")
-		f.after(rules.Safe().OverdueGrace-time.Second, "1:REMOVED", "2:REMOVED")
-		f.after(2*time.Second, "1:REMOVED", "2:REMOVED", "3:QUEUED")
+		time.Sleep(rules.Safe().OverdueGrace - time.Second)
+		f.have("1:REMOVED", "2:REMOVED")
+		time.Sleep(2 * time.Second)
+		f.have("1:REMOVED", "2:REMOVED", "3:QUEUED")
 	})
 }
 

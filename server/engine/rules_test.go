@@ -161,27 +161,24 @@ func names(of []protocol.ThingName) (names []string) {
 
 // TestRule4: what becomes of an execution in progress.
 func TestRule4(t *testing.T) {
+	step := func(f *fleet) {
+		do(f, engine.StartNext{Thing: "dev1", Request: jobs.StartNextRequest{StepTimeoutInMinutes: new(int64(1))}})
+		f.disconnect("dev1", f.session)
+	}
 	for _, c := range []struct {
 		name      string
 		do        func(f *fleet)
+		after     time.Duration
+		then      func(f *fleet)
 		safe, aws []string
 	}{
-		{"its thing leaves the group", func(f *fleet) { f.disconnect("dev1", f.session) }, []string{"1:IN_PROGRESS"}, []string{"1:IN_PROGRESS"}},
-		{"its thing is deleted", func(f *fleet) { do(f, engine.DeleteThing{Name: "dev1"}) }, []string{"1:REMOVED"}, []string{"1:REMOVED"}},
-		{"its job is canceled", func(f *fleet) { do(f, engine.CancelJob{ID: "app-6"}) }, []string{"1:IN_PROGRESS"}, []string{"1:IN_PROGRESS"}},
-		{"its job is canceled with force", func(f *fleet) { do(f, engine.CancelJob{ID: "app-6", Force: true}) }, []string{"1:CANCELED"}, []string{"1:CANCELED"}},
-		{"it names a signed target and takes a day", func(*fleet) { time.Sleep(24*time.Hour + time.Second) }, []string{"1:TIMED_OUT"}, []string{"1:IN_PROGRESS"}},
-		{"it times out while its thing is no member", func(f *fleet) {
-			do(f, engine.StartNext{Thing: "dev1", Request: jobs.StartNextRequest{StepTimeoutInMinutes: new(int64(1))}})
-			f.disconnect("dev1", f.session)
-			time.Sleep(time.Hour)
-		}, []string{"1:TIMED_OUT"}, []string{"1:TIMED_OUT"}},
-		{"its thing comes back after that", func(f *fleet) {
-			do(f, engine.StartNext{Thing: "dev1", Request: jobs.StartNextRequest{StepTimeoutInMinutes: new(int64(1))}})
-			f.disconnect("dev1", f.session)
-			time.Sleep(time.Hour)
-			f.connect("dev1")
-		}, []string{"1:TIMED_OUT"}, []string{"1:TIMED_OUT", "2:QUEUED"}},
+		{"its thing leaves the group", func(f *fleet) { f.disconnect("dev1", f.session) }, 0, nil, []string{"1:IN_PROGRESS"}, []string{"1:IN_PROGRESS"}},
+		{"its thing is deleted", func(f *fleet) { do(f, engine.DeleteThing{Name: "dev1"}) }, 0, nil, []string{"1:REMOVED"}, []string{"1:REMOVED"}},
+		{"its job is canceled", func(f *fleet) { do(f, engine.CancelJob{ID: "app-6"}) }, 0, nil, []string{"1:IN_PROGRESS"}, []string{"1:IN_PROGRESS"}},
+		{"its job is canceled with force", func(f *fleet) { do(f, engine.CancelJob{ID: "app-6", Force: true}) }, 0, nil, []string{"1:CANCELED"}, []string{"1:CANCELED"}},
+		{"it names a signed target and takes a day", func(*fleet) {}, 24*time.Hour + time.Second, nil, []string{"1:TIMED_OUT"}, []string{"1:IN_PROGRESS"}},
+		{"it times out while its thing is no member", step, time.Hour, nil, []string{"1:TIMED_OUT"}, []string{"1:TIMED_OUT"}},
+		{"its thing comes back after that", step, time.Hour, func(f *fleet) { f.connect("dev1") }, []string{"1:TIMED_OUT"}, []string{"1:TIMED_OUT", "2:QUEUED"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			profiles(t, func(t *testing.T, r rules.Rules) {
@@ -189,6 +186,10 @@ func TestRule4(t *testing.T) {
 					f := updating(t, r)
 					defer f.stop()
 					c.do(f)
+					time.Sleep(c.after)
+					if c.then != nil {
+						c.then(f)
+					}
 					want(t, "executions", f.ofJob("app-6"), by(r, c.safe, c.aws))
 				})
 			})

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -141,51 +143,78 @@ func clientTLS(t *testing.T, ca, cert, key string) *tls.Config {
 	return cfg
 }
 
-// TestShapes goes through every shape of load with a hundred things, which
-// speak TLS on all ways and show a certificate.
+// TestShapes goes through every shape of load: with a hundred things over TLS,
+// or with MUSTER_SHAPES_DEVICES of them, over TCP as well.
 func TestShapes(t *testing.T) {
+	devices, transports := 100, []string{"TLS"}
+	if text := os.Getenv("MUSTER_SHAPES_DEVICES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 100 {
+			t.Fatalf("MUSTER_SHAPES_DEVICES=%s is no number of 100 or more", text)
+		}
+		devices, transports = n, []string{"TCP", "TLS"}
+	}
 	files, err := devcert.Make(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serveAt(t, server.Config{
-		Data: t.TempDir(), HTTPS: "127.0.0.1:0", MQTTS: "127.0.0.1:0", Cert: files.ServerCert, Key: files.ServerKey, ClientCA: files.CA,
-	})
-	r, err := scenario.New(scenario.Config{
-		Source: scenario.Source{HTTP: "https://" + s.HTTPS, TLS: clientTLS(t, files.CA, files.ClientCert, files.ClientKey)},
-		MQTT:   "mqtts://" + s.MQTTS, Devices: 100, Ramp: 2 * time.Second, Late: 10,
-		Storm: time.Second, Flap: 0.05, FlapEvery: 400 * time.Millisecond, Flaps: 4, Seed: 1, Run: "shapes",
-	})
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			cfg := scenario.Config{}
+			if transport == "TLS" { // on all ways, and things show a certificate
+				s := serveAt(t, server.Config{
+					Data: t.TempDir(), HTTPS: "127.0.0.1:0", MQTTS: "127.0.0.1:0", Cert: files.ServerCert, Key: files.ServerKey, ClientCA: files.CA,
+				})
+				cfg.MQTT = "mqtts://" + s.MQTTS
+				cfg.Source = scenario.Source{HTTP: "https://" + s.HTTPS, TLS: clientTLS(t, files.CA, files.ClientCert, files.ClientKey)}
+			} else {
+				cfg.Source.HTTP = "http://" + serve(t, t.TempDir(), "127.0.0.1:0", "127.0.0.1:0").HTTP
+			}
+			shapes(t, cfg, devices)
+		})
+	}
+}
+
+// shapes runs the scenario and looks at the figures.
+func shapes(t *testing.T, cfg scenario.Config, devices int) {
+	const flaps = 4
+	late := devices / 10
+	cfg.Devices, cfg.Ramp, cfg.Late = devices, time.Duration(devices)*20*time.Millisecond, late
+	cfg.Storm, cfg.Flap, cfg.FlapEvery, cfg.Flaps = time.Second, 0.05, 400*time.Millisecond, flaps
+	cfg.Timeout, cfg.Seed, cfg.Run = 5*time.Minute, 1, "shapes"
+	r, err := scenario.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
-	defer cancel()
-	rep, err := r.Run(ctx)
+	rep, err := r.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	var b strings.Builder
+	_ = rep.Write(&b)
 	if rep.ExitCode() != 0 {
-		var b strings.Builder
-		_ = rep.Write(&b)
 		t.Fatal(b.String())
 	}
+	t.Log(b.String())
 	figures := map[string]float64{}
 	for _, p := range rep.Phases {
 		for _, f := range p.Figures {
 			figures[p.Name+": "+f.Name] = f.Value
 		}
 	}
+	all := float64(devices + late)
+	flapping := math.Ceil(all * cfg.Flap)
 	for name, least := range map[string]float64{
-		"ramp: things": 100, "ramp: asked for/s": 50, "ramp: connects/s": 10, "roll-out: succeeded": 100, "late joiners: things": 10,
-		"storm: things": 110, "storm: in the busiest second": 22, "storm: connect p99": 1e-6, "storm: change -> membership p99": 1e-6,
-		"flapping: things": 6, "flapping: drops": 24, "flapping: left": 6, "flapping: joined": 6,
+		"ramp: things": float64(devices), "ramp: asked for/s": 49.9, "ramp: connects/s": 5, "roll-out: succeeded": float64(devices),
+		"late joiners: things": float64(late), "storm: things": all, "storm: in the busiest second": all / 10,
+		"storm: connect p99": 1e-6, "storm: change -> membership p99": 1e-6,
+		"flapping: things": flapping, "flapping: drops": flaps * flapping, "flapping: left": flapping, "flapping: joined": flapping,
 	} {
 		if figures[name] < least {
 			t.Errorf("%s is %v, at least %v was expected", name, figures[name], least)
 		}
 	}
-	if c := rep.Counts; c.Drops != 110+24 {
+	if c := rep.Counts; c.Drops != int(all+flaps*flapping) {
 		t.Errorf("%d connections were cut", c.Drops)
 	}
 }

@@ -47,7 +47,7 @@ func (d *Demo) startFleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.fleet.Start(ctx, d.cfg.Devices, max(time.Second, time.Duration(d.cfg.Devices)*10*time.Millisecond))
+	return d.fleet.Start(ctx, d.cfg.Devices, max(time.Second, time.Duration(d.cfg.Devices)*5*time.Millisecond))
 }
 
 // dropSome cuts virtual devices off the network and waits until the server

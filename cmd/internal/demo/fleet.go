@@ -21,11 +21,14 @@ const (
 	// updateTime is the longest time that a virtual device takes to update:
 	// long enough that there is a middle in which things can go wrong.
 	updateTime = 8 * time.Second
-	// dropTime is how long dropped devices stay away.
-	dropTime = 4 * time.Second
 	// dropFraction is the part of the virtual devices that is dropped.
 	dropFraction = 0.1
 )
+
+// dropTime is how long dropped devices stay away: long enough to be seen.
+func (d *Demo) dropTime() time.Duration {
+	return 4*time.Second + time.Duration(d.cfg.Devices)*4*time.Millisecond
+}
 
 // startFleet starts the virtual devices, spread over some seconds. They are
 // the agent's code on a made-up machine that is born with version 5.
@@ -57,10 +60,10 @@ func (d *Demo) dropSome(ctx context.Context) error {
 		return err
 	}
 	all := realAgents + d.cfg.Devices
-	n := d.fleet.Drop(dropFraction, dropTime)
+	n := d.fleet.Drop(dropFraction, d.dropTime())
 	d.plan.dropped = n
-	d.screen.step(fmt.Sprintf("Cut %d virtual devices off the network for %s, while they update", n, dropTime))
-	if err := d.until(ctx, "the server sees that devices are gone", dropTime, func(p progress) bool { return p.connected <= all-n }); err != nil {
+	d.screen.step(fmt.Sprintf("Cut %d virtual devices off the network for %s, while they update", n, d.dropTime()))
+	if err := d.until(ctx, "the server sees that devices are gone", d.dropTime(), func(p progress) bool { return p.connected <= all-n }); err != nil {
 		return err
 	}
 	gone, err := d.watch.api.Search(ctx, "NOT connectivity.connected:true")

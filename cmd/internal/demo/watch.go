@@ -44,11 +44,14 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-// pollEvery is the distance of questions, pollLimit bounds one.
-const (
-	pollEvery = 200 * time.Millisecond
-	pollLimit = 5 * time.Second
-)
+// pollLimit bounds one question.
+const pollLimit = 10 * time.Second
+
+// pollEvery is the distance of questions: each is answered with all devices,
+// so that many of them are asked for less often.
+func (d *Demo) pollEvery() time.Duration {
+	return 200*time.Millisecond + time.Duration(d.cfg.Devices)*time.Millisecond/2
+}
 
 // look returns the state of the fleet, or the last one marked down.
 func (w *watcher) look(ctx context.Context) progress {
@@ -116,7 +119,7 @@ func latest(process map[string]any) map[jobs.ExecutionStatus]int {
 // waited for, a child has ended, or the limit is reached.
 func (d *Demo) until(ctx context.Context, what string, limit time.Duration, reached func(progress) bool) error {
 	late := time.Now().Add(limit)
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(d.pollEvery())
 	defer tick.Stop()
 	for {
 		p := d.watch.look(ctx)

@@ -96,6 +96,7 @@ func TestRetainedForNewSubscriptions(t *testing.T) {
 			w.hello(connectPacket("sub", c.version))
 			if c.before {
 				w.subscribe(1, "a/b")
+				w.wantNothing() // and the handler has been asked
 			}
 			pub := connect(t, s.addr, "pub", 4)
 			pub.send(retainedPublish("a/b", "kept", 1))
@@ -126,6 +127,7 @@ func TestRetainAsPublished(t *testing.T) {
 	w := dial(t, s.addr)
 	w.hello(connectPacket("dev", 5))
 	w.subscribeTo(packets.Subscription{Filter: "a/b", RetainAsPublished: true})
+	w.wantNothing() // and the handler has been asked
 	pk := retainedPublish("a/b", "kept", 0)
 	pk.Properties = packets.Properties{
 		ContentType: "text/plain", ResponseTopic: "r", CorrelationData: []byte{1, 2}, MessageExpiryInterval: 600,
@@ -284,12 +286,13 @@ func TestVirtualRetainedExpiry(t *testing.T) {
 		w := s.pipe(t)
 		w.hello(connectPacket("dev", 5))
 		s.onFilters = func(_ []string, retained func(protocol.Message)) error {
-			retained(protocol.Message{Topic: "a", Payload: []byte("x"), Retain: true, Expires: time.Now().Add(90 * time.Second)})
+			retained(protocol.Message{Topic: "a", Payload: []byte("x"), Expires: time.Now().Add(90 * time.Second)})
 			return nil
 		}
 		w.subscribeTo(packets.Subscription{Filter: "a"})
-		if got := w.wantPublish("a", "x").Properties.MessageExpiryInterval; got != 90 {
-			t.Errorf("expires in %d s, want 90", got)
+		pk := w.wantPublish("a", "x")
+		if got := pk.Properties.MessageExpiryInterval; got != 90 || !pk.FixedHeader.Retain {
+			t.Errorf("expires in %d s, retain %v; want 90, true", got, pk.FixedHeader.Retain)
 		}
 	})
 }

@@ -204,6 +204,10 @@ func TestRetainedExpiry(t *testing.T) {
 		}
 		<-time.After(10 * time.Second)
 		f.wantRetained("after a restart=1", "for ever=2")
+		synctest.Wait()
+		if got := rows(t, s, "retained"); !slices.Equal(got, []string{"after a restart", "for ever"}) {
+			t.Errorf("stored %q", got)
+		}
 		f.stop()
 		f = start(t, s, rules.Safe())
 		<-time.After(10 * time.Second)
@@ -357,6 +361,44 @@ func TestRetainedOrder(t *testing.T) {
 	if !slices.IsSorted(o.seen) || len(o.seen) < 200 {
 		t.Errorf("%d messages, sorted %v", len(o.seen), slices.IsSorted(o.seen))
 	}
+}
+
+// gated is a store whose commits wait for a token.
+type gated struct {
+	store.Store
+	pass chan struct{}
+}
+
+func (s gated) Commit(ctx context.Context, b []store.ShardBatch) error {
+	<-s.pass
+	return s.Store.Commit(ctx, b)
+}
+
+// TestRetainedOnlyDurable: a new subscription gets no message that is not
+// durable yet.
+func TestRetainedOnlyDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := gated{mem.New(), make(chan struct{}, 100)}
+		f := start(t, s, rules.Safe())
+		var got []string
+		var wg sync.WaitGroup
+		wg.Go(func() { do(f, retain("a", "1")) })
+		synctest.Wait()
+		wg.Go(func() {
+			do(f, engine.Subscribed{ClientID: "x", Filters: []string{"a"}, Deliver: func(m protocol.Message) { got = append(got, string(m.Payload)) }})
+		})
+		synctest.Wait()
+		if len(got) > 0 {
+			t.Errorf("got %q before the commit", got)
+		}
+		s.pass <- struct{}{}
+		wg.Wait()
+		if !slices.Equal(got, []string{"1"}) {
+			t.Errorf("got %q after the commit", got)
+		}
+		close(s.pass)
+		f.stop()
+	})
 }
 
 // TestRetainedModel drives the retained messages with random publishes,

@@ -129,8 +129,7 @@ func (l Limits) mochiOptions() *mqtt.Options {
 	caps.MaximumSessionExpiryInterval = uint32(l.SessionExpiry / time.Second)
 	caps.ReceiveMaximum = uint16(l.Inflight)
 	caps.MaximumInflight = uint16(l.Inflight)
-	caps.MaximumMessageExpiryInterval = 0 // else every message gets it
-	caps.TopicAliasMaximum = 0            // the guard resolves them
+	caps.TopicAliasMaximum = 0 // the guard resolves them
 	caps.SharedSubAvailable = 0
 	caps.MaximumQos = 1
 	caps.Compatibilities.NoInheritedPropertiesOnAck = true

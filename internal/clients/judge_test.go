@@ -1,6 +1,8 @@
 package clients_test
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,29 @@ func TestTable(t *testing.T) {
 	} {
 		if got := strings.Join(b.lacks(was), "\n"); !strings.Contains(got, want) || (got == "") != (want == "") {
 			t.Errorf("with %q it says %q, want %q", was, got, want)
+		}
+	}
+}
+
+// TestLock: the packages are pinned, and no registry is named: everybody's own
+// serves them.
+func TestLock(t *testing.T) {
+	text, err := os.ReadFile("testdata/package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lock struct {
+		Packages map[string]struct{ Version, Integrity, Resolved string }
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		t.Fatal(err)
+	}
+	if len(lock.Packages) < 100 {
+		t.Errorf("only %d packages", len(lock.Packages))
+	}
+	for name, p := range lock.Packages {
+		if p.Resolved != "" || name != "" && (p.Version == "" || p.Integrity == "") {
+			t.Errorf("%s: npm install --omit-lockfile-registry-resolved=true: %+v", name, p)
 		}
 	}
 }

@@ -28,9 +28,14 @@ func (s *session) run() {
 		{"dynamic groups", (*session).dynamicGroups},
 		{"index", (*session).index},
 		{"events", (*session).events},
+		{"thing types", (*session).thingTypes},
+		{"static groups", (*session).staticGroups},
+		{"tags", (*session).tags},
+		{"certificates and policies", (*session).certificates},
 		{"jobs", (*session).jobs},
 		{"jobs data plane", (*session).jobsData},
 		{"shadows", (*session).shadows},
+		{"messages", (*session).messages},
 		{"endpoints", (*session).endpoints},
 	}
 	for _, c := range chapters {
@@ -78,7 +83,7 @@ func (s *session) ask(operation, pages string, in object) (a answer, done bool) 
 }
 
 // ok calls an operation that must succeed with at least what is wanted, and
-// returns its output.
+// returns its output; nil when the client has no such operation.
 func (s *session) ok(operation string, in, want object) object {
 	s.t.Helper()
 	a, done := s.ask(operation, "", in)

@@ -105,6 +105,8 @@ func (s *session) shadows() {
 		s.fails(dataPlane+"UpdateThingShadow", with(`{"state":{"desired":{"on":true}},"version":9}`), "ConflictException", 409)
 		s.fails(dataPlane+"UpdateThingShadow", with(`{"state":`), "InvalidRequestException", 400)
 	}
+	s.ok(dataPlane+"ListNamedShadowsForThing", object{"thingName": "pump-2"}, object{"results": []any{"config", "extra"}, "timestamp": some})
+	s.ok(dataPlane+"ListNamedShadowsForThing", object{"thingName": "pump-2", "pageSize": 1}, object{"results": count(1), "nextToken": some})
 	s.ok(dataPlane+"DeleteThingShadow", object{"thingName": "pump-2"}, object{"payload": contains(`"version":1`)})
 	s.fails(dataPlane+"DeleteThingShadow", object{"thingName": "pump-2"}, "ResourceNotFoundException", 404)
 }

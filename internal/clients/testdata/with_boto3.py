@@ -11,7 +11,7 @@ import sys
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError, PaginationError, ParamValidationError
 from botocore import xform_name
 
 session = boto3.session.Session(
@@ -39,7 +39,11 @@ def call(step):
         return {"absent": f"boto3 {boto3.__version__} has no paginator of {method}"}
     try:
         if step.get("pages"):
-            pages = client.get_paginator(method).paginate(PaginationConfig={"PageSize": 2}, **step["input"])
+            paginator = client.get_paginator(method)
+            try:
+                pages = paginator.paginate(PaginationConfig={"PageSize": 2}, **step["input"])
+            except PaginationError:  # the operation has no page size
+                pages = paginator.paginate(**step["input"])
             return {"output": pages.build_full_result()}
         output = getattr(client, method)(**step["input"])
     except ParamValidationError as e:

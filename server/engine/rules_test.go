@@ -176,7 +176,7 @@ func TestRule4(t *testing.T) {
 		{"its thing is deleted", func(f *fleet) { do(f, engine.DeleteThing{Name: "dev1"}) }, 0, nil, []string{"1:REMOVED"}, []string{"1:REMOVED"}},
 		{"its job is canceled", func(f *fleet) { do(f, engine.CancelJob{ID: "app-6"}) }, 0, nil, []string{"1:IN_PROGRESS"}, []string{"1:IN_PROGRESS"}},
 		{"its job is canceled with force", func(f *fleet) { do(f, engine.CancelJob{ID: "app-6", Force: true}) }, 0, nil, []string{"1:CANCELED"}, []string{"1:CANCELED"}},
-		{"it names a signed target and takes a day", func(*fleet) {}, 24*time.Hour + time.Second, nil, []string{"1:TIMED_OUT"}, []string{"1:IN_PROGRESS"}},
+		{"it names a signed target and takes a day", func(*fleet) {}, 24*time.Hour + time.Second, nil, []string{"1:TIMED_OUT"}, []string{"1:TIMED_OUT"}},
 		{"it times out while its thing is no member", step, time.Hour, nil, []string{"1:TIMED_OUT"}, []string{"1:TIMED_OUT"}},
 		{"its thing comes back after that", step, time.Hour, func(f *fleet) { f.connect("dev1") }, []string{"1:TIMED_OUT"}, []string{"1:TIMED_OUT", "2:QUEUED"}},
 	} {

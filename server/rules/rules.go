@@ -114,13 +114,14 @@ func Safe() Rules {
 	}
 }
 
-// AWS does what AWS does, with its quotas. Only what a server of our own needs
-// stays: the mirror, without which no device could change an attribute, and
-// the graces of a restart, which AWS never shows.
+// AWS does what AWS does, with its quotas. What AWS does not know stays: the
+// mirror, without which no device could change an attribute, the time-out of
+// jobs with a signed target, and the graces of a restart.
 func AWS() Rules {
 	return Rules{
 		Profile:              ProfileAWS,
 		MirroredFields:       []string{"softwareVersion", "softwareSeq"},
+		SignedTargetTimeout:  24 * time.Hour,
 		OverdueGrace:         5 * time.Minute,
 		DefaultRatePerMinute: 1000,
 		ReconnectGrace:       30 * time.Second,

@@ -53,6 +53,10 @@ func TestThingTypes(t *testing.T) {
 	f = f.restart(rules.Safe())
 	f.run([]call{
 		{"iot", "GET /thing-types/Pump", "", 200, `{"thingTypeName":"Pump","thingTypeId":"ID","thingTypeArn":"` + arn + `","thingTypeProperties":{},` + active + `}`},
+		{
+			"iot", "GET /thing-types", "", 200,
+			`{"thingTypes":[{` + named + `,"thingTypeProperties":{},` + active + `},{"thingTypeName":"Fan","thingTypeArn":"arn:aws:iot:eu-north-1:123456789012:thingtype/Fan","thingTypeProperties":{},` + active + `}]}`,
+		},
 		{"iot", "GET /things?thingTypeName=Pump", "", 200, `{"things":[{"thingName":"T","thingTypeName":"Pump","thingArn":"arn:aws:iot:eu-north-1:123456789012:thing/T","attributes":{},"version":1}]}`},
 		{"iot", "GET /things?thingTypeName=Fan", "", 200, `{"things":[]}`},
 	})

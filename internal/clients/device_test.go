@@ -179,6 +179,7 @@ const deviceTime = 90 * time.Second
 // both generations of its service clients, over TLS and over WebSocket.
 func TestDeviceSDKv2(t *testing.T) {
 	t.Parallel()
+	needNode(t)
 	p := startPlant(t)
 	for _, version := range []int{3, 5} {
 		for _, transport := range []string{"tls", "wss"} {
@@ -245,6 +246,7 @@ func jobSights(thing, id string, create func()) []sight {
 // TestDeviceSDKv1 is the AWS IoT device SDK v1 over TLS and over WebSocket.
 func TestDeviceSDKv1(t *testing.T) {
 	t.Parallel()
+	needNode(t)
 	p := startPlant(t)
 	for _, transport := range []string{"tls", "wss"} {
 		t.Run(transport, func(t *testing.T) {

@@ -75,9 +75,9 @@ func needProgram(t *testing.T, name, debian string) {
 	}
 }
 
-// script returns a command that runs a file of testdata on node, beside the
-// packages of the lock file.
-func script(t *testing.T, name string, args ...string) *exec.Cmd {
+// needNode skips the test where the clients in JavaScript cannot run, and
+// returns the folder of their packages.
+func needNode(t *testing.T) string {
 	t.Helper()
 	needProgram(t, "node", "nodejs")
 	needProgram(t, "npm", "npm")
@@ -85,6 +85,14 @@ func script(t *testing.T, name string, args ...string) *exec.Cmd {
 	if err != nil {
 		proctest.Missing(t, err.Error())
 	}
+	return modules
+}
+
+// script returns a command that runs a file of testdata on node, beside the
+// packages of the lock file.
+func script(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	modules := needNode(t)
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)

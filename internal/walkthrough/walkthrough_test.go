@@ -16,6 +16,10 @@ var (
 	profile = flag.String("profile", "safe", "the server's profile; the walkthrough reads the same under safe and aws")
 )
 
+// safeOnly stands in the prose before what only the safe profile does: another
+// one's run ends there.
+const safeOnly = "(in profile aws they are not"
+
 // server begins the command that starts musterd, which is not typed into the shell.
 const server = "bin/musterd "
 
@@ -23,6 +27,9 @@ var transcriptFiles = []string{walkthroughFile, "testdata/registry-only.md", "te
 
 // TestTranscripts runs the walkthrough of the documentation and the others.
 func TestTranscripts(t *testing.T) {
+	if *update && *profile != "safe" {
+		t.Fatal("-update writes what the safe profile prints: leave -profile out")
+	}
 	needClients(t)
 	for _, file := range transcriptFiles {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".md"), func(t *testing.T) {
@@ -45,6 +52,9 @@ func runFile(t *testing.T, file string) {
 	var wasForm, isForm normalizer
 	same := true
 	for i, p := range was.parts {
+		if i >= len(is.parts) {
+			break
+		}
 		want, got := wasForm.normalize(p.output), isForm.normalize(is.parts[i].output)
 		if want == got {
 			continue
@@ -87,6 +97,9 @@ func runTranscript(t *testing.T, was transcript) transcript {
 	for i := range is.parts {
 		p := &is.parts[i]
 		switch {
+		case *profile != "safe" && strings.Contains(p.prose, safeOnly):
+			is.parts = is.parts[:i]
+			return is
 		case p.command == "":
 		case strings.HasPrefix(p.command, server):
 			at, p.output = startServer(t, dir, append(strings.Fields(p.command)[1:], "--profile", *profile)...)

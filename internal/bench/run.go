@@ -147,8 +147,10 @@ func presence(ctx context.Context, s servers, o options) ([]row, error) {
 			address string
 			into    *[]work
 		}{
-			{s.echo, false, s.echo.addr.MQTT, &bare}, {s.muster, false, s.muster.addr.MQTT, &plain},
-			{s.secureEcho, true, s.secureEcho.addr.MQTT, &bareSecure}, {s.muster, true, s.muster.addr.MQTTS, &secure},
+			{s.echo, false, s.echo.addr.MQTT, &bare},
+			{s.muster, false, s.muster.addr.MQTT, &plain},
+			{s.secureEcho, true, s.secureEcho.addr.MQTT, &bareSecure},
+			{s.muster, true, s.muster.addr.MQTTS, &secure},
 		} {
 			w, err := sessions(ctx, m.p, dialer(m.secure), m.address, o.span, o.devices)
 			if err != nil {

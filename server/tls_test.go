@@ -249,9 +249,10 @@ func TestCertificateFiles(t *testing.T) {
 		change func(*server.Config)
 		want   string
 	}{
+		{"no port", func(c *server.Config) { c.MQTTS = "" }, "nothing to listen on"},
 		{"no certificate", func(c *server.Config) { c.Cert, c.Key, c.ClientCA = "", "", "" }, "--mqtts needs a certificate: set --cert and --key"},
 		{"no key", func(c *server.Config) { c.Key = "" }, "--cert and --key belong together"},
-		{"client CA alone", func(c *server.Config) { c.Cert, c.Key, c.MQTTS = "", "", "" }, "--client-ca needs --cert and --key"},
+		{"client CA alone", func(c *server.Config) { c.Cert, c.Key, c.MQTTS, c.MQTT = "", "", "", "127.0.0.1:0" }, "--client-ca needs --cert and --key"},
 		{"missing file", func(c *server.Config) { c.Cert = "none.pem" }, "cannot use --cert none.pem"},
 		{"another's key", func(c *server.Config) { c.Key = files.ClientKey }, "private key does not match"},
 		{"CA that is a key", func(c *server.Config) { c.ClientCA = files.ServerKey }, "it holds no certificate"},

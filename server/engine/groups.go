@@ -364,7 +364,7 @@ func (t *tx) groupEvent(g group.Group, operation, word string) {
 	m := event.GroupChange{
 		EventType: "THING_GROUP_EVENT", EventID: t.cfg.NewID(), Timestamp: t.now.UnixMilli(), Operation: operation,
 		AccountID: t.cfg.Account, ThingGroupID: g.ID, ThingGroupName: string(g.Name), VersionNumber: g.Version,
-		Description: g.Description, Attributes: g.Attributes,
+		Description: g.Description, Attributes: someOrNil(g.Attributes),
 	}
 	if g.Dynamic() {
 		m.DynamicGroupMappingID = &g.ID

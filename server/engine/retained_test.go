@@ -286,7 +286,7 @@ func TestSubscribed(t *testing.T) {
 	do(f, engine.Unsubscribed{ClientID: "dev1", Session: 7, Filters: []string{"c"}})
 	do(f, engine.ConnectFailed{ClientID: "dev1", IP: "127.0.0.1", Reason: "AUTHORIZATION_FAILED"})
 	events := f.wire.take()
-	subscribe("a/b", "c") // its events would be another client's
+	subscribe("a+b", "c") // the topics of its events would be filters
 	do(f, engine.ConnectFailed{ClientID: "#", Reason: "AUTHORIZATION_FAILED"})
 	if extra := f.wire.take(); len(extra) > 0 || len(events) != 3 {
 		t.Fatalf("events %+v and %+v", events, extra)

@@ -181,7 +181,7 @@ func TestStaticGroupEvents(t *testing.T) {
 	})
 	const above = `"parentGroupName":"oslo","parentGroupId":"%s","description":"","rootToParentThingGroups":` +
 		`[{"groupArn":"arn:aws:iot:us-east-1:123456789012:thinggroup/company","groupId":"%s"},` +
-		`{"groupArn":"arn:aws:iot:us-east-1:123456789012:thinggroup/oslo","groupId":"%s"}],"attributes":{},"dynamicGroupMappingId":null}`
+		`{"groupArn":"arn:aws:iot:us-east-1:123456789012:thinggroup/oslo","groupId":"%s"}],"attributes":null,"dynamicGroupMappingId":null}`
 	if w := fmt.Sprintf(above, id["oslo"], id["company"], id["oslo"]); !strings.HasSuffix(all[2].payload, w) {
 		t.Errorf("group event %s\nwant the end %s", all[2].payload, w)
 	}

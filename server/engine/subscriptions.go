@@ -55,8 +55,8 @@ func (t *tx) subscriptionEvent(kind, clientID string, session uint64, filters []
 }
 
 // nameable reports whether a client id can stand in the topic of an event,
-// which would be a filter, or another client's, otherwise.
-func nameable(clientID string) bool { return !strings.ContainsAny(clientID, "#+/") }
+// which would be a filter otherwise (AWS IoT reference 10.2).
+func nameable(clientID string) bool { return !strings.ContainsAny(clientID, "#+") }
 
 // ConnectFailed is that a client was refused; nothing changes.
 type ConnectFailed struct {

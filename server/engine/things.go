@@ -137,8 +137,17 @@ func (t *tx) thingEvent(operation string, th registry.Thing) {
 	t.publish(topic.Event("thing", string(th.Name), word), marshal(event.ThingChange{
 		EventType: "THING_EVENT", EventID: t.cfg.NewID(), Timestamp: t.now.UnixMilli(), Operation: operation,
 		AccountID: t.cfg.Account, ThingID: th.ID, ThingName: string(th.Name), VersionNumber: th.Version,
-		ThingTypeName: typeName, Attributes: th.Attributes,
+		ThingTypeName: typeName, Attributes: someOrNil(th.Attributes),
 	}))
+}
+
+// someOrNil is m, or nil when it holds nothing: events say null for no
+// attributes (AWS IoT reference 5), whether they are gone or never were.
+func someOrNil(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
 }
 
 // mirror copies reported fields into the thing's attributes (rule 2); the

@@ -181,3 +181,19 @@ func TestTagsPage(t *testing.T) {
 		t.Errorf("tags %v", keys)
 	}
 }
+
+// TestEventsWithoutAttributes: events say null when there are no attributes,
+// whether they are gone or never were.
+func TestEventsWithoutAttributes(t *testing.T) {
+	f := start(t, nil, rules.Safe())
+	f.allEvents()
+	do(f, engine.CreateThing{Name: "dev1"})
+	do(f, engine.UpdateThing{Name: "dev1", Update: registry.Update{Attributes: map[string]string{"a": "1"}}})
+	do(f, engine.UpdateThing{Name: "dev1", Update: registry.Update{Attributes: map[string]string{"a": ""}}})
+	var got []string
+	for _, m := range f.wire.take() {
+		_, attributes, _ := strings.Cut(m.payload, `"attributes":`)
+		got = append(got, attributes)
+	}
+	want(t, "attributes", got, []string{"null}", `{"a":"1"}}`, "null}"})
+}

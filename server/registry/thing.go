@@ -59,10 +59,12 @@ func New(name protocol.ThingName, id string, typeName protocol.ThingTypeName, at
 
 // Same reports whether creating the thing again with this type and these attributes
 // would give the same thing: then creation is idempotent (AWS IoT reference 2.2).
+//
+// Mirrored attributes may be left out, or given as they are.
 func (t Thing) Same(typeName protocol.ThingTypeName, attributes map[string]string) bool {
 	want := map[string]string{}
 	for k, v := range attributes {
-		if v != "" {
+		if asMirrored := t.Mirrored[k] && t.Attributes[k] == v; v != "" && !asMirrored {
 			want[k] = v
 		}
 	}

@@ -113,6 +113,12 @@ func TestSame(t *testing.T) {
 	if !th.Same("", map[string]string{"a": "1", "b": ""}) {
 		t.Error("the same configuration must be recognised, mirrored values aside")
 	}
+	if !th.Same("", th.Attributes) {
+		t.Error("the configuration that is shown must be recognised")
+	}
+	if th.Same("", map[string]string{"a": "1", "softwareVersion": "6"}) {
+		t.Error("another value than the mirrored one must not be the same")
+	}
 	if th.Same("", map[string]string{"a": "2"}) || th.Same("Pump", map[string]string{"a": "1"}) {
 		t.Error("another configuration must not be the same")
 	}

@@ -146,6 +146,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		}
 		s.throttle(len(pk.Payload))
 	case packets.Subscribe, packets.Unsubscribe, packets.Pingreq:
+		if breachOfSubscribe(pk) {
+			return pk, s.reject(ClientError, packets.ErrProtocolViolation)
+		}
 		s.throttle(pk.FixedHeader.Remaining)
 	}
 	return pk, nil
@@ -183,6 +186,8 @@ func (s *session) refusePublish(pk *packets.Packet) (Reason, packets.Code) {
 		return ClientError, packets.ErrPacketTooLarge
 	case !l.validTopic(pk.TopicName):
 		return ClientError, packets.ErrTopicNameInvalid
+	case !replyable(pk.Properties.ResponseTopic):
+		return ClientError, packets.ErrProtocolViolation
 	case serverTopic(pk.TopicName), !s.b.auth.CanPublish(s.client, pk.TopicName):
 		return ForbiddenAccess, packets.ErrNotAuthorized
 	}

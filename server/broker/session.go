@@ -86,6 +86,8 @@ func (b *Broker) refusal(pk packets.Packet) packets.Code {
 		return packets.ErrClientIdentifierNotValid
 	case pk.Properties.AuthenticationMethod != "":
 		return packets.ErrBadAuthenticationMethod
+	case breachOfConnect(pk):
+		return packets.ErrProtocolViolation
 	}
 	return packets.CodeSuccess
 }

@@ -24,6 +24,10 @@ func (in Connect) step(t *tx) (struct{}, error) {
 	if e.presence.Connected {
 		t.presenceEvent(in.ClientID, "", event.Disconnected, e.presence, presence.Duplicate)
 	}
+	if e.thing == nil && e.presence.Version == 0 {
+		// What came before is not remembered; later sessions must have larger versions.
+		e.presence.Version = int64(in.Session) - 1
+	}
 	e.presence = e.presence.Connect(presence.Session{Boot: t.boot, Number: in.Session}, in.IP, t.now)
 	t.presenceEvent(in.ClientID, in.Principal, event.Connected, e.presence, "")
 	t.connectivityChanged(protocol.ThingName(in.ClientID), e)

@@ -59,7 +59,7 @@ func connectMQTT(t *testing.T, addr, id string) net.Conn {
 // can show.
 func TestUnknownOperation(t *testing.T) {
 	p := start(t, t.TempDir(), nil, free()...)
-	for _, path := range []string{"/certificates", "/", "/things/a/b/c", "/%2e%2e/etc/passwd", "/muster/v2/nothing"} {
+	for _, path := range []string{"/billing-groups", "/", "/things/a/b/c", "/%2e%2e/etc/passwd", "/muster/v2/nothing"} {
 		status, answer, header := p.call(t, http.MethodGet, path, "")
 		if strings.HasPrefix(path, "/muster/") {
 			if status != http.StatusNotFound {

@@ -23,7 +23,7 @@ const safeOnly = "(in profile aws they are not"
 // server begins the command that starts musterd, which is not typed into the shell.
 const server = "bin/musterd "
 
-var transcriptFiles = []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md", "testdata/identity.md", "testdata/sdk.md"}
+var transcriptFiles = []string{walkthroughFile, "testdata/registry-only.md", "testdata/api.md", "testdata/sdk.md"}
 
 // TestTranscripts runs the walkthrough of the documentation and the others.
 func TestTranscripts(t *testing.T) {

@@ -260,7 +260,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	return nil
 }
 
-// shut ends every connection and waits for their goroutines.
+// shut ends every connection and waits for their goroutines. With the sessions
+// that are kept their delayed wills become due.
 func (b *Broker) shut() {
 	b.mu.Lock()
 	b.closing = true
@@ -276,6 +277,7 @@ func (b *Broker) shut() {
 	}
 	late := time.AfterFunc(drainTime, b.cancel)
 	b.serving.Wait()
+	b.sendLeftWills()
 	late.Stop()
 	b.cancel()
 	_ = b.mqtt.Close() // has no listener and no hook that could fail

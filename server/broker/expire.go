@@ -89,6 +89,21 @@ func (b *Broker) publishWill(ctx context.Context, w *will) {
 	}
 }
 
+// sendLeftWills sends the wills that still wait for their time, until the
+// broker's context ends: no session outlives the process.
+func (b *Broker) sendLeftWills() {
+	b.mu.Lock()
+	left := b.wills
+	b.wills = map[string]delayedWill{}
+	b.mu.Unlock()
+	for _, dead := range left {
+		if b.ctx.Err() != nil {
+			return
+		}
+		b.publishWill(b.ctx, dead.will)
+	}
+}
+
 // expireLoop ends persistent sessions and sends delayed wills when their time
 // has come.
 func (b *Broker) expireLoop(ctx context.Context) {

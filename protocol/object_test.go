@@ -32,6 +32,10 @@ func TestDecodeObject(t *testing.T) {
 		{"both cases", `{"status":"a","Status":"b"}`, message{Status: "a"}, ""},
 		{"null is absent", `{"status":null,"executionNumber":null,"statusDetails":null}`, message{}, ""},
 		{"the last counts", `{"statusDetails":{"a":"1"},"statusDetails":{"b":"2"}}`, message{Details: map[string]string{"b": "2"}}, ""},
+		{"the same, told by an escape", `{"status":"a","\u0073tatus":"b"}`, message{Status: "b"}, ""},
+		{"a case told by an escape", `{"\u0053tatus":"b"}`, message{}, ""},
+		{"a case below", `{"other":{"Status":"a"},"status":"b"}`, message{Status: "b"}, ""},
+		{"another case in a value", `{"other":["Status",{"status":"x"},"\"Status"],"status":"Status"}`, message{Status: "Status"}, ""},
 		{"no field", `{"-":"x","Hidden":"x","":"x"}`, message{}, ""},
 		{"wrong kind", `{"flag":"yes"}`, message{}, "flag"},
 		{"wrong below", `{"statusDetails":{"k":7}}`, message{}, "statusDetails"},
@@ -86,4 +90,24 @@ func FuzzDecodeObject(f *testing.F) {
 			t.Errorf("%s: got %+v, %v; want %+v, %v", data, got, gotErr, want, wantErr)
 		}
 	})
+}
+
+// BenchmarkDecodeObject reads a device's update, with a member that has no
+// field, as encoding/json would and by names in their case.
+func BenchmarkDecodeObject(b *testing.B) {
+	data := []byte(`{"status":"IN_PROGRESS","statusDetails":{"step":"download","note":"` + strings.Repeat("x", 150) + `"},"executionNumber":1,"clientToken":"abc"}`)
+	for _, row := range []struct {
+		name   string
+		decode func([]byte, any) error
+	}{{"json", json.Unmarshal}, {"object", protocol.DecodeObject}} {
+		b.Run(row.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var m message
+				if err := row.decode(data, &m); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

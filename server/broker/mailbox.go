@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,8 @@ type mailbox struct {
 	offline bool                       // has had a connection and has none
 	lastID  uint16
 	unacked []packets.Packet
-	waiting []packets.Packet
-	bytes   int // of unacked and waiting
+	waiting []packets.Packet // first those to be sent again, which have a packet id
+	bytes   int              // of unacked and waiting
 }
 
 const (
@@ -117,11 +118,14 @@ func (m *mailbox) pump() {
 			m.waiting = nil
 		}
 		m.count(-size(pk))
-		if expired(pk, time.Now()) {
+		first := pk.PacketID == 0
+		if first && expired(pk, time.Now()) {
 			continue
 		}
 		if qos1 {
-			pk.PacketID = m.nextID()
+			if first {
+				pk.PacketID = m.nextID()
+			}
 			m.unacked = append(m.unacked, pk)
 			m.count(size(pk))
 		}
@@ -136,12 +140,12 @@ func expired(pk packets.Packet, now time.Time) bool {
 	return pk.Expiry > 0 && pk.Expiry < now.Unix()
 }
 
-// nextID finds a packet id that is not in flight; the window is smaller than
-// the number of ids.
+// nextID finds a packet id that is not in flight; there are far more ids than
+// messages in flight.
 func (m *mailbox) nextID() uint16 {
 	for {
 		m.lastID++
-		if m.lastID != 0 && m.find(m.lastID) < 0 {
+		if m.lastID != 0 && m.find(m.lastID) < 0 && m.findAgain(m.lastID) < 0 {
 			return m.lastID
 		}
 	}
@@ -151,6 +155,19 @@ func (m *mailbox) find(id uint16) int {
 	for i := range m.unacked {
 		if m.unacked[i].PacketID == id {
 			return i
+		}
+	}
+	return -1
+}
+
+// findAgain is find among the messages that are still to be sent again.
+func (m *mailbox) findAgain(id uint16) int {
+	for i := range m.waiting {
+		switch m.waiting[i].PacketID {
+		case id:
+			return i
+		case 0:
+			return -1
 		}
 	}
 	return -1
@@ -171,6 +188,9 @@ func (m *mailbox) acked(id uint16) {
 	if i := m.find(id); i >= 0 {
 		m.remove(i)
 		m.pump()
+	} else if i := m.findAgain(id); i >= 0 { // late, for an earlier connection
+		m.count(-size(m.waiting[i]))
+		m.waiting = slices.Delete(m.waiting, i, i+1)
 	}
 }
 
@@ -191,26 +211,28 @@ func (m *mailbox) inherit(old *mailbox) {
 }
 
 // attach connects the mailbox: unacknowledged messages are sent again, then
-// those that wait.
+// those that wait, as far as the window has room. It may be smaller than that of
+// the connection before.
 func (m *mailbox) attach(write func(packets.Packet) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.write = write
-	for _, pk := range m.unacked {
-		pk.FixedHeader.Dup = true
-		_ = write(pk) // a failed write ends the connection by itself
+	for i := range m.unacked {
+		m.unacked[i].FixedHeader.Dup = true
 	}
+	m.waiting, m.unacked = append(m.unacked, m.waiting...), nil
 	m.pump()
 }
 
-// detach ends the connection of the mailbox; only QoS 1 messages stay.
+// detach ends the connection of the mailbox; only QoS 1 messages stay, of those
+// that were never sent as many as the window has room for.
 func (m *mailbox) detach() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.write, m.offline = nil, true
 	kept := m.waiting[:0]
 	for _, pk := range m.waiting {
-		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(kept) < m.window {
+		if pk.PacketID != 0 || pk.FixedHeader.Qos > 0 && len(m.unacked)+len(kept) < m.window {
 			kept = append(kept, pk)
 		} else {
 			m.count(-size(pk))

@@ -278,8 +278,8 @@ func idle(ctx context.Context, secure bool, o options) (own, bare float64, err e
 	return own, bare, err
 }
 
-// settle is how long the memory that connecting took has time to be collected
-// and given back.
+// settle is how long the server is left alone before its memory is taken: it
+// still holds what connecting took, and its stacks have not shrunk yet.
 const settle = 5 * time.Second
 
 func grown(ctx context.Context, p *process, secure bool, address string, n int) (float64, error) {
@@ -295,12 +295,6 @@ func grown(ctx context.Context, p *process, secure bool, address string, n int) 
 		return 0, err
 	}
 	defer f.close()
-	// A few of them keep the collector busy: what is measured is a server at
-	// work, not the garbage of all the connecting.
-	large := make([]byte, 4<<10)
-	if _, err := f[:min(8, n)].exchange(ctx, p, settle, func(int) request { return request{topic: "churn", payload: large} }); err != nil {
-		return 0, err
-	}
 	select {
 	case <-ctx.Done():
 	case <-time.After(settle):

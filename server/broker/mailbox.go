@@ -15,12 +15,13 @@ import (
 // comes before CONNACK is sent. It keeps their order, never drops a message of
 // a connected client (the connection ends instead), and outlives the
 // connection of a persistent session: without one it takes as many messages
-// as the window is wide, and nothing should depend on them.
+// as the widest window holds, and nothing should depend on them.
 //
 // mochi's own list of messages in flight is not used: it mixes the packet ids
 // of both directions and so refuses subscriptions, and it can deadlock.
 type mailbox struct {
 	window     int    // messages that may be unacknowledged
+	queue      int    // messages that are kept without a connection
 	limit      int    // bytes that may be held
 	totalLimit int64  // of all connections; above it only crowdedQueue may be held
 	overflow   func() // ends the connection; called with mu held
@@ -44,6 +45,7 @@ const (
 func (b *Broker) newMailbox(window int, overflow func()) *mailbox {
 	return &mailbox{
 		window:     window,
+		queue:      b.limits.Inflight,
 		limit:      b.limits.QueueBytes,
 		totalLimit: int64(b.limits.TotalQueueBytes),
 		overflow:   overflow,
@@ -87,7 +89,7 @@ func (m *mailbox) deliver(pk packets.Packet) {
 	switch {
 	case m.gone:
 	case m.offline:
-		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(m.waiting) < m.window && !m.full(pk) {
+		if pk.FixedHeader.Qos > 0 && len(m.unacked)+len(m.waiting) < m.queue && !m.full(pk) {
 			m.hold(pk)
 		}
 	case m.write != nil && pk.FixedHeader.Qos == 0:
@@ -225,14 +227,14 @@ func (m *mailbox) attach(write func(packets.Packet) error) {
 }
 
 // detach ends the connection of the mailbox; only QoS 1 messages stay, of those
-// that were never sent as many as the window has room for.
+// that were never sent as many as the queue has room for.
 func (m *mailbox) detach() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.write, m.offline = nil, true
 	kept := m.waiting[:0]
 	for _, pk := range m.waiting {
-		if pk.PacketID != 0 || pk.FixedHeader.Qos > 0 && len(m.unacked)+len(kept) < m.window {
+		if pk.PacketID != 0 || pk.FixedHeader.Qos > 0 && len(m.unacked)+len(kept) < m.queue {
 			kept = append(kept, pk)
 		} else {
 			m.count(-size(pk))

@@ -113,3 +113,25 @@ func TestRedeliveryIDs(t *testing.T) {
 		w.ack(packets.Packet{PacketID: id})
 	}
 }
+
+// TestOfflineQueueAndReceiveMaximum: how many messages a client takes at once
+// has nothing to do with how many are kept for it.
+func TestOfflineQueueAndReceiveMaximum(t *testing.T) {
+	s := start(t, broker.Limits{Inflight: 5})
+	hello := persistent("a", 5, 600)
+	hello.Properties.ReceiveMaximum = 1
+	w, _ := come(t, s, hello)
+	w.subscribe(1, "n")
+	s.Broker.Publish("n", []byte("0"))
+	s.Broker.Publish("n", []byte("1")) // waits for room
+	w.wantPublish("n", "0")
+	w.leave(s, "a")
+	for i := 2; i < 7; i++ {
+		s.Broker.Publish("n", []byte(fmt.Sprint(i)))
+	}
+	w = back(t, s, 1, 0)
+	for i := range 5 {
+		w.ack(w.wantPublish("n", fmt.Sprint(i)))
+	}
+	w.wantNothing()
+}

@@ -100,7 +100,7 @@ func configure(c *cobra.Command) (server.Config, error) {
 		Cert: s.Cert, Key: s.Key, ClientCA: s.ClientCA, Account: s.Account, Region: s.Region,
 		Dev: s.Dev, Rules: &r, Built: server.Built(), Logger: logger,
 		Ready: func(a server.Addresses) {
-			logger.Info("serving", "http", a.HTTP, "mqtt", a.MQTT, "profile", r.Profile, "limits", r.Limits)
+			logger.Info("serving", "profile", r.Profile, "awsLimits", r.Limits == rules.AWSLimits())
 			if err := out.Encode(a); err != nil {
 				logger.Warn("cannot print the addresses", "error", err)
 			}

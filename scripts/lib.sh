@@ -18,11 +18,9 @@ concurrent_packages=(
 	server/engine
 	server/broker
 	server/dispatch
-	server/web
 	server/store/...
 	agent/...
 	simulator/...
-	internal/faultnet
 	internal/testbed
 )
 

@@ -103,6 +103,7 @@ func (w webPort) serve() error {
 func (s *Server) web(p *ports, api http.Handler, b *broker.Broker, secure *tlsConfigs) []webPort {
 	var all []webPort
 	add := func(l net.Listener, h http.Handler, config *tls.Config) *http.Server {
+		l = capped(l, webConnections, webConnectionsPerIP)
 		web := &http.Server{
 			Handler: h, TLSConfig: config, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 			ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug), // of clients' mistakes

@@ -1,0 +1,4 @@
+package server
+
+// Capped is a listener with caps of its own.
+var Capped = capped

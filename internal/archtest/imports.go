@@ -37,7 +37,7 @@ type layer struct {
 // layers returns the import table. Protocol is the ground.
 func layers() []layer {
 	virtual := []string{"simulator", "simulator/virtual/...", "simulator/world/..."}
-	simulator := []string{"simulator/...", "agent/...", "protocol/...", "firmware/...", "internal/durable", "internal/faultnet", "internal/floor", "internal/pause"}
+	simulator := []string{"simulator/...", "agent/...", "protocol/...", "firmware/...", "internal/durable", "internal/faultnet", "internal/floor", "internal/pause", "internal/procstat"}
 	return []layer{
 		{
 			name: "protocol imports the standard library only",

@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"strconv"
 	"time"
+
+	"github.com/muster-iot/muster/internal/procstat"
 )
 
 // process is a child that serves. It ends when its standard input closes, and
@@ -60,35 +60,8 @@ func (p *process) stop() {
 	_ = p.cmd.Wait()
 }
 
-// ticks is the kernel's unit of CPU time as programs see it, USER_HZ.
-const ticks = 100
-
 // cpu is the CPU time that the child has used.
-func (p *process) cpu() (time.Duration, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	// The name, which may hold anything, ends with the last parenthesis.
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	const user, system = 11, 12
-	var sum int
-	for _, f := range [][]byte{fields[user], fields[system]} {
-		n, err := strconv.Atoi(string(f))
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return time.Duration(sum) * time.Second / ticks, nil
-}
+func (p *process) cpu() (time.Duration, error) { return procstat.CPU(p.cmd.Process.Pid) }
 
 // rss is the child's resident memory in bytes.
-func (p *process) rss() (int64, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/statm")
-	if err != nil {
-		return 0, err
-	}
-	pages, err := strconv.ParseInt(string(bytes.Fields(text)[1]), 10, 64)
-	return pages * int64(os.Getpagesize()), err
-}
+func (p *process) rss() (int64, error) { return procstat.Memory(p.cmd.Process.Pid) }

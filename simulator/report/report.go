@@ -18,6 +18,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/muster-iot/muster/internal/procstat"
 	"github.com/muster-iot/muster/simulator"
 	"github.com/muster-iot/muster/simulator/load"
 	"github.com/muster-iot/muster/simulator/oracle"
@@ -96,14 +97,7 @@ type Process struct {
 // Measure looks at the process.
 func Measure() Process {
 	p := Process{Goroutines: runtime.NumGoroutine()}
-	data, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return p
-	}
-	var size, resident int64
-	if _, err := fmt.Sscan(string(data), &size, &resident); err == nil {
-		p.RSS = resident * int64(os.Getpagesize())
-	}
+	p.RSS, _ = procstat.Memory(os.Getpid())
 	return p
 }
 

@@ -2,13 +2,6 @@
 
 package demo
 
-import (
-	"os/exec"
-	"time"
-)
+import "os/exec"
 
 func bind(*exec.Cmd) {}
-
-func memory(int) int64 { return 0 }
-
-func cpu(int) time.Duration { return 0 }

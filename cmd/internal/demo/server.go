@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/muster-iot/muster/internal/devcert"
+	"github.com/muster-iot/muster/internal/procstat"
 )
 
 // startLimit bounds the start of a child process.
@@ -105,7 +106,13 @@ func (m *musterd) kill() error {
 }
 
 // memory returns the server's resident memory in bytes, 0 if unknown.
-func (m *musterd) memory() int64 { return memory(m.child.cmd.Process.Pid) }
+func (m *musterd) memory() int64 {
+	bytes, _ := procstat.Memory(m.child.cmd.Process.Pid)
+	return bytes
+}
 
 // cpu returns the processor time of all the server's processes, 0 if unknown.
-func (m *musterd) cpu() time.Duration { return m.spent + cpu(m.child.cmd.Process.Pid) }
+func (m *musterd) cpu() time.Duration {
+	used, _ := procstat.CPU(m.child.cmd.Process.Pid)
+	return m.spent + used
+}

@@ -228,11 +228,7 @@ func (o *operations) listCertificates(ctx context.Context, call restjson.Call, i
 		return nil, err
 	}
 	out := &iot.ListCertificatesResponse{}
-	err = o.read(ctx, func(v *engine.View) error {
-		all, cursor, err := v.Certificates(p)
-		out.Certificates, out.NextMarker = certificates(call, all), next(call, cursor)
-		return err
-	})
+	out.Certificates, out.NextMarker, err = o.certificatePage(ctx, call, func(v *engine.View) ([]identity.Certificate, string, error) { return v.Certificates(p) })
 	if err != nil {
 		return nil, err
 	}
@@ -245,10 +241,8 @@ func (o *operations) listCertificatesByCA(ctx context.Context, call restjson.Cal
 		return nil, err
 	}
 	out := &iot.ListCertificatesByCAResponse{}
-	err = o.read(ctx, func(v *engine.View) error {
-		all, cursor, err := v.CertificatesByCA(identity.CertificateID(in.CaCertificateId), p)
-		out.Certificates, out.NextMarker = certificates(call, all), next(call, cursor)
-		return err
+	out.Certificates, out.NextMarker, err = o.certificatePage(ctx, call, func(v *engine.View) ([]identity.Certificate, string, error) {
+		return v.CertificatesByCA(identity.CertificateID(in.CaCertificateId), p)
 	})
 	if err != nil {
 		return nil, err
@@ -256,15 +250,21 @@ func (o *operations) listCertificatesByCA(ctx context.Context, call restjson.Cal
 	return out, nil
 }
 
-func certificates(call restjson.Call, all []identity.Certificate) []iot.Certificate {
-	shown := make([]iot.Certificate, len(all))
-	for i, c := range all {
-		shown[i] = iot.Certificate{
-			CertificateArn: certificateARN(call, c.ID), CertificateId: text(c.ID), Status: text(c.Status),
-			CertificateMode: text(c.Mode), CreationDate: awsmodel.TimeOf(c.CreatedAt),
+// certificatePage shows a page of certificates.
+func (o *operations) certificatePage(ctx context.Context, call restjson.Call, list func(v *engine.View) ([]identity.Certificate, string, error)) (shown []iot.Certificate, marker *string, err error) {
+	shown = []iot.Certificate{}
+	err = o.read(ctx, func(v *engine.View) error {
+		all, cursor, err := list(v)
+		for _, c := range all {
+			shown = append(shown, iot.Certificate{
+				CertificateArn: certificateARN(call, c.ID), CertificateId: text(c.ID), Status: text(c.Status),
+				CertificateMode: text(c.Mode), CreationDate: awsmodel.TimeOf(c.CreatedAt),
+			})
 		}
-	}
-	return shown
+		marker = next(call, cursor)
+		return err
+	})
+	return shown, marker, err
 }
 
 func certificateARN(call restjson.Call, id identity.CertificateID) *string {

@@ -293,9 +293,7 @@ func (b *Broker) Connected() int {
 // Kick ends the session of a client id and reports whether there was one.
 // Disconnect is reported with r, from the session's own goroutine.
 func (b *Broker) Kick(clientID string, r Reason) bool {
-	b.mu.RLock()
-	s := b.current[clientID]
-	b.mu.RUnlock()
+	s := b.session(clientID)
 	if s == nil {
 		return false
 	}

@@ -182,10 +182,7 @@ func (s *session) connect(ctx context.Context) error {
 // end to be reported. mochi then finds either nothing or a session without
 // connection, which it handles without a race.
 func (b *Broker) takeOver(s *session) {
-	b.mu.RLock()
-	old := b.current[s.client.ID]
-	b.mu.RUnlock()
-	if old != nil {
+	if old := b.session(s.client.ID); old != nil {
 		old.drop(DuplicateClientID)
 		<-old.done
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/muster-iot/muster/protocol"
@@ -78,13 +77,4 @@ func (l *loop) stamp(ops []shardOp) []shardOp {
 		return ops
 	}
 	return append(ops, shardOp{protocol.GlobalShard, store.Op{Kind: kindConfig, Key: keyClock, Value: marshal(clockRow{l.Floor()})}})
-}
-
-func (l *loader) clockRow(value []byte) error {
-	var r clockRow
-	if err := json.Unmarshal(value, &r); err != nil {
-		return err
-	}
-	l.committedAt = r.At
-	return nil
 }

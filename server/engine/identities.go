@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
-
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/identity"
 	"github.com/muster-iot/muster/server/store"
@@ -91,31 +89,13 @@ func (l *loader) identityRow(r store.Row) (known bool, err error) {
 	case kindRegistration:
 		return true, decode(r, func(code string) { l.registrationCode = code })
 	case kindPrincipal:
-		part, err := splitKey(r.Key, 2)
-		if err != nil {
-			return true, err
-		}
-		return true, decode(r, func(j joined[identity.PrincipalType]) {
-			l.principals.join(protocol.ThingName(part[0]), identity.CertificateID(part[1]), j)
+		return true, decodePair(r, func(thing, certificate string, j joined[identity.PrincipalType]) {
+			l.principals.join(protocol.ThingName(thing), identity.CertificateID(certificate), j)
 		})
 	case kindAttachment:
-		part, err := splitKey(r.Key, 2)
-		if err != nil {
-			return true, err
-		}
-		return true, decode(r, func(j joined[struct{}]) {
-			l.attachments.join(identity.PolicyName(part[0]), target(part[1]), j)
+		return true, decodePair(r, func(policy, to string, j joined[struct{}]) {
+			l.attachments.join(identity.PolicyName(policy), target(to), j)
 		})
 	}
 	return false, nil
-}
-
-// decode reads the value of a row and hands it on.
-func decode[T any](r store.Row, file func(T)) error {
-	var v T
-	if err := json.Unmarshal(r.Value, &v); err != nil {
-		return err
-	}
-	file(v)
-	return nil
 }

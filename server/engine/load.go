@@ -85,29 +85,21 @@ func (l *loader) row(r store.Row) error {
 	case kindMember:
 		return l.memberRow(r)
 	case kindExecution:
-		var x job.Execution
-		if err := json.Unmarshal(r.Value, &x); err != nil {
-			return err
-		}
-		l.execs = append(l.execs, &x)
+		return decode(r, func(x job.Execution) { l.execs = append(l.execs, &x) })
 	case kindWaiting:
 		return l.waitingRow(r)
 	case kindVisits:
 		return l.visitsRow(r)
 	case kindGroup:
-		var g groupEntry
-		if err := json.Unmarshal(r.Value, &g.Group); err != nil {
-			return err
-		}
-		l.groups[g.Name] = &g
-		l.groupOrder.insert(g.CreatedAt, g.Name)
+		return decode(r, func(g group.Group) {
+			l.groups[g.Name] = &groupEntry{Group: g}
+			l.groupOrder.insert(g.CreatedAt, g.Name)
+		})
 	case kindJob:
-		j := jobEntry{latest: map[protocol.ThingName]*job.Execution{}, counts: job.Counts{}}
-		if err := json.Unmarshal(r.Value, &j.Job); err != nil {
-			return err
-		}
-		l.jobs[j.ID] = &j
-		l.jobOrder.insert(j.CreatedAt, j.ID)
+		return decode(r, func(j job.Job) {
+			l.jobs[j.ID] = &jobEntry{Job: j, latest: map[protocol.ThingName]*job.Execution{}, counts: job.Counts{}}
+			l.jobOrder.insert(j.CreatedAt, j.ID)
+		})
 	case kindThingType:
 		return l.typeRow(r)
 	case kindTags:
@@ -122,60 +114,54 @@ func (l *loader) row(r store.Row) error {
 		}
 		return fmt.Errorf("unknown kind: the data folder was written by a newer version")
 	}
+}
+
+// decode reads the value of a row and hands it on.
+func decode[T any](r store.Row, file func(T)) error {
+	var v T
+	if err := json.Unmarshal(r.Value, &v); err != nil {
+		return err
+	}
+	file(v)
 	return nil
+}
+
+// decodePair is decode for a row whose key has two parts.
+func decodePair[T any](r store.Row, file func(first, second string, v T)) error {
+	part, err := splitKey(r.Key, 2)
+	if err != nil {
+		return err
+	}
+	return decode(r, func(v T) { file(part[0], part[1], v) })
 }
 
 func (l *loader) thingRow(r store.Row) error {
-	var th registry.Thing
-	if err := json.Unmarshal(r.Value, &th); err != nil {
-		return err
-	}
-	l.name(th.Name).thing = &th
-	l.things.insert(th.CreatedAt, th.Name)
-	return nil
+	return decode(r, func(th registry.Thing) {
+		l.name(th.Name).thing = &th
+		l.things.insert(th.CreatedAt, th.Name)
+	})
 }
 
 func (l *loader) shadowRow(r store.Row) error {
-	part, err := splitKey(r.Key, 2)
-	if err != nil {
-		return err
-	}
-	var d shadow.Document
-	if err := json.Unmarshal(r.Value, &d); err != nil {
-		return err
-	}
-	e := l.name(protocol.ThingName(part[0]))
-	if e.shadows == nil {
-		e.shadows = map[string]shadow.Document{}
-	}
-	e.shadows[part[1]] = d
-	return nil
+	return decodePair(r, func(thing, name string, d shadow.Document) {
+		e := l.name(protocol.ThingName(thing))
+		if e.shadows == nil {
+			e.shadows = map[string]shadow.Document{}
+		}
+		e.shadows[name] = d
+	})
 }
 
 func (l *loader) memberRow(r store.Row) error {
-	part, err := splitKey(r.Key, 2)
-	if err != nil {
-		return err
-	}
-	var m memberRow
-	if err := json.Unmarshal(r.Value, &m); err != nil {
-		return err
-	}
-	l.members = append(l.members, member{protocol.ThingName(part[0]), protocol.ThingGroupName(part[1]), m.Held})
-	return nil
+	return decodePair(r, func(thing, group string, m memberRow) {
+		l.members = append(l.members, member{protocol.ThingName(thing), protocol.ThingGroupName(group), m.Held})
+	})
 }
 
 func (l *loader) waitingRow(r store.Row) error {
-	part, err := splitKey(r.Key, 2)
-	if err != nil {
-		return err
-	}
-	var w waitingRow
-	if err := json.Unmarshal(r.Value, &w); err != nil {
-		return err
-	}
-	l.waiting = append(l.waiting, waitingAt{protocol.ThingName(part[0]), protocol.JobID(part[1]), w.Since})
-	return nil
+	return decodePair(r, func(thing, job string, w waitingRow) {
+		l.waiting = append(l.waiting, waitingAt{protocol.ThingName(thing), protocol.JobID(job), w.Since})
+	})
 }
 
 func (l *loader) configRow(r store.Row) error {
@@ -186,7 +172,7 @@ func (l *loader) configRow(r store.Row) error {
 		l.indexing.Thing = l.indexing.Thing.Normal()
 		return err
 	case keyClock:
-		return l.clockRow(r.Value)
+		return decode(r, func(c clockRow) { l.committedAt = c.At })
 	case keyEvents:
 		return json.Unmarshal(r.Value, &l.events)
 	}

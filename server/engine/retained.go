@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -144,13 +143,11 @@ func (t *tx) expireRetained(due timer) {
 }
 
 func (l *loader) retainedRow(r store.Row) error {
-	var e retainedEntry
-	if err := json.Unmarshal(r.Value, &e.Retained); err != nil {
-		return err
-	}
-	l.retained.put(&e)
-	l.armRetained(&e)
-	return nil
+	return decode(r, func(m Retained) {
+		e := &retainedEntry{Retained: m}
+		l.retained.put(e)
+		l.armRetained(e)
+	})
 }
 
 // Retained returns the retained message of a topic, or a NotFound.

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
-
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/identity"
 	"github.com/muster-iot/muster/server/registry"
@@ -117,16 +115,7 @@ func (t *tx) setTags(r resource, tags registry.Tags) {
 }
 
 func (l *loader) tagsRow(r store.Row) error {
-	part, err := splitKey(r.Key, 2)
-	if err != nil {
-		return err
-	}
-	var tags registry.Tags
-	if err := json.Unmarshal(r.Value, &tags); err != nil {
-		return err
-	}
-	l.tags[resource{part[0], part[1]}] = tags
-	return nil
+	return decodePair(r, func(kind, name string, tags registry.Tags) { l.tags[resource{kind, name}] = tags })
 }
 
 // Tags lists the tags of a resource in the order of their keys; the cursor is

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
-
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/event"
 	"github.com/muster-iot/muster/protocol/topic"
@@ -134,13 +132,10 @@ func (t *tx) putType(typ registry.ThingType) {
 }
 
 func (l *loader) typeRow(r store.Row) error {
-	var typ registry.ThingType
-	if err := json.Unmarshal(r.Value, &typ); err != nil {
-		return err
-	}
-	l.types[typ.Name] = &typ
-	l.typeOrder.insert(typ.CreatedAt, typ.Name)
-	return nil
+	return decode(r, func(typ registry.ThingType) {
+		l.types[typ.Name] = &typ
+		l.typeOrder.insert(typ.CreatedAt, typ.Name)
+	})
 }
 
 func (t *tx) typeEvent(typ registry.ThingType, operation, word string) {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -99,16 +98,9 @@ type visitsAt struct {
 }
 
 func (l *loader) visitsRow(r store.Row) error {
-	part, err := splitKey(r.Key, 2)
-	if err != nil {
-		return err
-	}
-	at := visitsAt{thing: protocol.ThingName(part[0]), job: protocol.JobID(part[1])}
-	if err := json.Unmarshal(r.Value, &at.visits); err != nil {
-		return err
-	}
-	l.visits = append(l.visits, at)
-	return nil
+	return decodePair(r, func(thing, id string, v job.Visits) {
+		l.visits = append(l.visits, visitsAt{protocol.ThingName(thing), protocol.JobID(id), v})
+	})
 }
 
 func (l *loader) linkVisits() {

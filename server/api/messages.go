@@ -61,11 +61,7 @@ func (o messaging) publish(ctx context.Context, _ restjson.Call, in *iotdata.Pub
 	if m.Expires, err = expiry(or(in.MessageExpiry, 0), time.Now()); err != nil {
 		return nil, err
 	}
-	err = o.messages.Publish(ctx, m)
-	if protocol.CodeOf(err) == protocol.LimitExceeded { // which this operation does not have
-		err = protocol.Errorf(protocol.InvalidRequest, "%s", err)
-	}
-	return nil, err
+	return nil, o.messages.Publish(ctx, m)
 }
 
 // expiry is when a message expires; the broker cuts what is too far away.

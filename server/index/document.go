@@ -11,6 +11,7 @@ import (
 
 // Document is a thing as queries see it. It is immutable; make one with [Flatten].
 type Document struct {
+	id           uint32 // given by Index.Put
 	source       Source
 	shadows      []string // names of the indexed shadows, sorted
 	connectivity bool     // connectivity is indexed
@@ -30,6 +31,10 @@ var _ query.Document = (*Document)(nil)
 
 // Thing returns the name of the thing.
 func (d *Document) Thing() protocol.ThingName { return d.source.ThingName }
+
+// ID returns the dense number that the thing has in its index, from the first
+// Put of its document to its Delete; afterwards another thing may get it.
+func (d *Document) ID() uint32 { return d.id }
 
 // WithConnectivity returns the document that [Flatten] would make of the same
 // thing with this connectivity, at a small part of the cost.

@@ -11,6 +11,8 @@ import (
 // It belongs to one goroutine.
 type Index struct {
 	things   *btree.BTreeG[*Document]
+	dense    []*Document // by number; nil where it is free
+	free     []uint32
 	groupsOf func(protocol.ThingName) []protocol.ThingGroupName
 }
 
@@ -31,15 +33,44 @@ func (ix *Index) AddGroupsOf(groupsOf func(protocol.ThingName) []protocol.ThingG
 
 // Put makes the document that of its thing and returns what this changed.
 func (ix *Index) Put(doc *Document) Change {
+	if old := ix.Get(doc.Thing()); old != nil {
+		doc.id = old.id
+	} else {
+		doc.id = ix.number()
+	}
 	old, _ := ix.things.ReplaceOrInsert(doc)
+	ix.dense[doc.id] = doc
 	return compare(doc.Thing(), old, doc)
 }
 
 // Delete removes the thing's document and returns what this changed: nothing
 // if there was none.
 func (ix *Index) Delete(thing protocol.ThingName) Change {
-	old, _ := ix.things.Delete(at(thing))
+	old, found := ix.things.Delete(at(thing))
+	if found {
+		ix.dense[old.id] = nil
+		ix.free = append(ix.free, old.id)
+	}
 	return compare(thing, old, nil)
+}
+
+// number returns the number of a new document.
+func (ix *Index) number() uint32 {
+	if last := len(ix.free) - 1; last >= 0 {
+		id := ix.free[last]
+		ix.free = ix.free[:last]
+		return id
+	}
+	ix.dense = append(ix.dense, nil)
+	return uint32(len(ix.dense) - 1)
+}
+
+// At returns the document of a number, nil if there is none.
+func (ix *Index) At(id uint32) *Document {
+	if int(id) >= len(ix.dense) {
+		return nil
+	}
+	return ix.dense[id]
 }
 
 // Get returns the thing's document, nil if there is none.

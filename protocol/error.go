@@ -14,6 +14,7 @@ type Code string
 const (
 	InvalidRequest         Code = "InvalidRequest"
 	InvalidQuery           Code = "InvalidQuery"
+	InvalidAggregation     Code = "InvalidAggregation"
 	IndexNotReady          Code = "IndexNotReady"
 	NotFound               Code = "ResourceNotFound"
 	AlreadyExists          Code = "ResourceAlreadyExists"

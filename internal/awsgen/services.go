@@ -33,7 +33,7 @@ func services() []service {
 				"AttachPolicy", "DetachPolicy", "ListAttachedPolicies", "ListTargetsForPolicy",
 				"AttachPrincipalPolicy", "DetachPrincipalPolicy", "ListPrincipalPolicies", "ListPolicyPrincipals",
 				"UpdateIndexingConfiguration", "GetIndexingConfiguration", "DescribeIndex", "ListIndices", "SearchIndex",
-				"GetThingConnectivityData",
+				"GetStatistics", "GetCardinality", "GetPercentiles", "GetBucketsAggregation", "GetThingConnectivityData",
 				"CreateDynamicThingGroup", "UpdateDynamicThingGroup", "DeleteDynamicThingGroup",
 				"UpdateEventConfigurations", "DescribeEventConfigurations",
 				"CreateJob", "DescribeJob", "ListJobs", "CancelJob", "DeleteJob", "GetJobDocument",

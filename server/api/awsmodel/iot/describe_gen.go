@@ -16,6 +16,7 @@ func Service() awsmodel.Service {
 			"DeleteConflictException":             409,
 			"IndexNotReadyException":              400,
 			"InternalFailureException":            500,
+			"InvalidAggregationException":         400,
 			"InvalidQueryException":               400,
 			"InvalidRequestException":             400,
 			"InvalidStateTransitionException":     409,
@@ -371,6 +372,26 @@ func operations() []awsmodel.Operation {
 			Errors: []string{"InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "ResourceNotFoundException", "InvalidQueryException", "IndexNotReadyException"},
 		},
 		{
+			Name: "GetStatistics", Method: "POST", Path: "/indices/statistics",
+			InputTarget: "GetStatisticsRequest", OutputTarget: "GetStatisticsResponse",
+			Errors: []string{"InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "ResourceNotFoundException", "InvalidQueryException", "InvalidAggregationException", "IndexNotReadyException"},
+		},
+		{
+			Name: "GetCardinality", Method: "POST", Path: "/indices/cardinality",
+			InputTarget: "GetCardinalityRequest", OutputTarget: "GetCardinalityResponse",
+			Errors: []string{"InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "ResourceNotFoundException", "InvalidQueryException", "InvalidAggregationException", "IndexNotReadyException"},
+		},
+		{
+			Name: "GetPercentiles", Method: "POST", Path: "/indices/percentiles",
+			InputTarget: "GetPercentilesRequest", OutputTarget: "GetPercentilesResponse",
+			Errors: []string{"InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "ResourceNotFoundException", "InvalidQueryException", "InvalidAggregationException", "IndexNotReadyException"},
+		},
+		{
+			Name: "GetBucketsAggregation", Method: "POST", Path: "/indices/buckets",
+			InputTarget: "GetBucketsAggregationRequest", OutputTarget: "GetBucketsAggregationResponse",
+			Errors: []string{"InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "ResourceNotFoundException", "InvalidQueryException", "InvalidAggregationException", "IndexNotReadyException"},
+		},
+		{
 			Name: "GetThingConnectivityData", Method: "POST", Path: "/things/{thingName}/connectivity-data",
 			InputTarget: "GetThingConnectivityDataRequest", OutputTarget: "GetThingConnectivityDataResponse",
 			Errors: []string{"InvalidRequestException", "ThrottlingException", "UnauthorizedException", "ServiceUnavailableException", "InternalFailureException", "ResourceNotFoundException", "IndexNotReadyException"},
@@ -480,6 +501,7 @@ func shapes() map[string]*awsmodel.Shape {
 			{Name: "overrideDynamicGroups", WireName: "overrideDynamicGroups", Target: "OverrideDynamicGroups"},
 		}},
 		"AddThingToThingGroupResponse":     {Kind: "structure"},
+		"AggregationField":                 {Kind: "string", Min: new(float64(1))},
 		"AllowAutoRegistration":            {Kind: "boolean"},
 		"ApproximateSecondsBeforeTimedOut": {Kind: "long"},
 		"AscendingOrder":                   {Kind: "boolean"},
@@ -505,10 +527,20 @@ func shapes() map[string]*awsmodel.Shape {
 		"AttributeValue":         {Kind: "string", Max: new(float64(800)), Pattern: `[a-zA-Z0-9_.,@/:#-]*`},
 		"Attributes":             {Kind: "map", KeyTarget: "AttributeName", ElemTarget: "AttributeValue"},
 		"AutoRegistrationStatus": {Kind: "string", Enum: []string{"ENABLE", "DISABLE"}},
+		"Average":                {Kind: "double"},
 		"AwsAccountId":           {Kind: "string", Min: new(float64(12)), Max: new(float64(12)), Pattern: `[0-9]+`},
 		"BillingGroupName":       {Kind: "string", Min: new(float64(1)), Max: new(float64(128)), Pattern: `[a-zA-Z0-9:_-]+`},
 		"Boolean":                {Kind: "boolean"},
 		"BooleanWrapperObject":   {Kind: "boolean"},
+		"Bucket": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "keyValue", WireName: "keyValue", Target: "BucketKeyValue"},
+			{Name: "count", WireName: "count", Target: "Count"},
+		}},
+		"BucketKeyValue": {Kind: "string"},
+		"Buckets":        {Kind: "list", ElemTarget: "Bucket"},
+		"BucketsAggregationType": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "termsAggregation", WireName: "termsAggregation", Target: "TermsAggregation"},
+		}},
 		"CACertificate": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "certificateArn", WireName: "certificateArn", Target: "CertificateArn"},
 			{Name: "certificateId", WireName: "certificateId", Target: "CertificateId"},
@@ -591,6 +623,7 @@ func shapes() map[string]*awsmodel.Shape {
 		}},
 		"ConnectionAttributeName": {Kind: "string", Min: new(float64(1)), Max: new(float64(128)), Pattern: `[a-zA-Z0-9:.]+`},
 		"ConnectivityTimestamp":   {Kind: "long"},
+		"Count":                   {Kind: "integer"},
 		"CreateCertificateFromCsrRequest": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "certificateSigningRequest", WireName: "certificateSigningRequest", Target: "CertificateSigningRequest", Required: true},
 			{Name: "setAsActive", WireName: "setAsActive", Target: "SetAsActive", In: "querystring"},
@@ -890,7 +923,27 @@ func shapes() map[string]*awsmodel.Shape {
 			{Name: "name", WireName: "name", Target: "TargetFieldName"},
 			{Name: "order", WireName: "order", Target: "TargetFieldOrder"},
 		}},
-		"GeoLocationsFilter":              {Kind: "list", ElemTarget: "GeoLocationTarget"},
+		"GeoLocationsFilter": {Kind: "list", ElemTarget: "GeoLocationTarget"},
+		"GetBucketsAggregationRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "indexName", WireName: "indexName", Target: "IndexName"},
+			{Name: "queryString", WireName: "queryString", Target: "QueryString", Required: true},
+			{Name: "aggregationField", WireName: "aggregationField", Target: "AggregationField", Required: true},
+			{Name: "queryVersion", WireName: "queryVersion", Target: "QueryVersion"},
+			{Name: "bucketsAggregationType", WireName: "bucketsAggregationType", Target: "BucketsAggregationType", Required: true},
+		}},
+		"GetBucketsAggregationResponse": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "totalCount", WireName: "totalCount", Target: "Count"},
+			{Name: "buckets", WireName: "buckets", Target: "Buckets"},
+		}},
+		"GetCardinalityRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "indexName", WireName: "indexName", Target: "IndexName"},
+			{Name: "queryString", WireName: "queryString", Target: "QueryString", Required: true},
+			{Name: "aggregationField", WireName: "aggregationField", Target: "AggregationField"},
+			{Name: "queryVersion", WireName: "queryVersion", Target: "QueryVersion"},
+		}},
+		"GetCardinalityResponse": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "cardinality", WireName: "cardinality", Target: "Count"},
+		}},
 		"GetIndexingConfigurationRequest": {Kind: "structure"},
 		"GetIndexingConfigurationResponse": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "thingIndexingConfiguration", WireName: "thingIndexingConfiguration", Target: "ThingIndexingConfiguration"},
@@ -901,6 +954,16 @@ func shapes() map[string]*awsmodel.Shape {
 		}},
 		"GetJobDocumentResponse": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "document", WireName: "document", Target: "JobDocument"},
+		}},
+		"GetPercentilesRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "indexName", WireName: "indexName", Target: "IndexName"},
+			{Name: "queryString", WireName: "queryString", Target: "QueryString", Required: true},
+			{Name: "aggregationField", WireName: "aggregationField", Target: "AggregationField"},
+			{Name: "queryVersion", WireName: "queryVersion", Target: "QueryVersion"},
+			{Name: "percents", WireName: "percents", Target: "PercentList"},
+		}},
+		"GetPercentilesResponse": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "percentiles", WireName: "percentiles", Target: "Percentiles"},
 		}},
 		"GetPolicyRequest": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "policyName", WireName: "policyName", Target: "PolicyName", In: "uri", Required: true},
@@ -931,6 +994,15 @@ func shapes() map[string]*awsmodel.Shape {
 		"GetRegistrationCodeRequest": {Kind: "structure"},
 		"GetRegistrationCodeResponse": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "registrationCode", WireName: "registrationCode", Target: "RegistrationCode"},
+		}},
+		"GetStatisticsRequest": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "indexName", WireName: "indexName", Target: "IndexName"},
+			{Name: "queryString", WireName: "queryString", Target: "QueryString", Required: true},
+			{Name: "aggregationField", WireName: "aggregationField", Target: "AggregationField"},
+			{Name: "queryVersion", WireName: "queryVersion", Target: "QueryVersion"},
+		}},
+		"GetStatisticsResponse": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "statistics", WireName: "statistics", Target: "Statistics"},
 		}},
 		"GetThingConnectivityDataRequest": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "thingName", WireName: "thingName", Target: "ThingName", In: "uri", Required: true},
@@ -1296,8 +1368,11 @@ func shapes() map[string]*awsmodel.Shape {
 		}},
 		"MaintenanceWindows":            {Kind: "list", ElemTarget: "MaintenanceWindow"},
 		"Marker":                        {Kind: "string", Max: new(float64(1024)), Pattern: `[A-Za-z0-9+/]+={0,2}`},
+		"MaxBuckets":                    {Kind: "integer", Min: new(float64(1)), Max: new(float64(10000))},
 		"MaxJobExecutionsPerMin":        {Kind: "integer", Min: new(float64(1))},
+		"Maximum":                       {Kind: "double"},
 		"Message":                       {Kind: "string", Max: new(float64(128)), Pattern: `[\s\S]*`},
+		"Minimum":                       {Kind: "double"},
 		"MinimumNumberOfExecutedThings": {Kind: "integer", Min: new(float64(1))},
 		"Mqtt5Configuration": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "propagatingAttributes", WireName: "propagatingAttributes", Target: "PropagatingAttributeList"},
@@ -1315,7 +1390,15 @@ func shapes() map[string]*awsmodel.Shape {
 		"ParameterKey":            {Kind: "string", Min: new(float64(1)), Max: new(float64(128)), Pattern: `[a-zA-Z0-9_-]+`},
 		"ParameterMap":            {Kind: "map", KeyTarget: "ParameterKey", ElemTarget: "ParameterValue"},
 		"ParameterValue":          {Kind: "string", Min: new(float64(1)), Max: new(float64(512)), Pattern: `[^\p{C}]+`},
-		"Policies":                {Kind: "list", ElemTarget: "Policy"},
+		"Percent":                 {Kind: "double", Min: new(float64(0)), Max: new(float64(100))},
+		"PercentList":             {Kind: "list", ElemTarget: "Percent"},
+		"PercentPair": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "percent", WireName: "percent", Target: "Percent"},
+			{Name: "value", WireName: "value", Target: "PercentValue"},
+		}},
+		"PercentValue": {Kind: "double"},
+		"Percentiles":  {Kind: "list", ElemTarget: "PercentPair"},
+		"Policies":     {Kind: "list", ElemTarget: "Policy"},
 		"Policy": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "policyName", WireName: "policyName", Target: "PolicyName"},
 			{Name: "policyArn", WireName: "policyArn", Target: "PolicyArn"},
@@ -1455,9 +1538,22 @@ func shapes() map[string]*awsmodel.Shape {
 			{Name: "policyName", WireName: "policyName", Target: "PolicyName", In: "uri", Required: true},
 			{Name: "policyVersionId", WireName: "policyVersionId", Target: "PolicyVersionId", In: "uri", Required: true},
 		}},
-		"ShadowName":      {Kind: "string", Min: new(float64(1)), Max: new(float64(64)), Pattern: `[$a-zA-Z0-9:_-]+`},
+		"ShadowName": {Kind: "string", Min: new(float64(1)), Max: new(float64(64)), Pattern: `[$a-zA-Z0-9:_-]+`},
+		"Statistics": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "count", WireName: "count", Target: "Count"},
+			{Name: "average", WireName: "average", Target: "Average"},
+			{Name: "sum", WireName: "sum", Target: "Sum"},
+			{Name: "minimum", WireName: "minimum", Target: "Minimum"},
+			{Name: "maximum", WireName: "maximum", Target: "Maximum"},
+			{Name: "sumOfSquares", WireName: "sumOfSquares", Target: "SumOfSquares"},
+			{Name: "variance", WireName: "variance", Target: "Variance"},
+			{Name: "stdDeviation", WireName: "stdDeviation", Target: "StdDeviation"},
+		}},
+		"StdDeviation":    {Kind: "double"},
 		"StringDateTime":  {Kind: "string", Min: new(float64(1)), Max: new(float64(64))},
 		"SucceededThings": {Kind: "integer"},
+		"Sum":             {Kind: "double"},
+		"SumOfSquares":    {Kind: "double"},
 		"Tag": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "Key", WireName: "Key", Target: "TagKey", Required: true},
 			{Name: "Value", WireName: "Value", Target: "TagValue"},
@@ -1477,7 +1573,10 @@ func shapes() map[string]*awsmodel.Shape {
 		"TargetSelection":     {Kind: "string", Enum: []string{"CONTINUOUS", "SNAPSHOT"}},
 		"TemplateBody":        {Kind: "string", Min: new(float64(0)), Max: new(float64(10240)), Pattern: `[\s\S]*`},
 		"TemplateName":        {Kind: "string", Min: new(float64(1)), Max: new(float64(36)), Pattern: `^[0-9A-Za-z_-]+$`},
-		"ThingArn":            {Kind: "string"},
+		"TermsAggregation": {Kind: "structure", Members: []awsmodel.Member{
+			{Name: "maxBuckets", WireName: "maxBuckets", Target: "MaxBuckets"},
+		}},
+		"ThingArn": {Kind: "string"},
 		"ThingAttribute": {Kind: "structure", Members: []awsmodel.Member{
 			{Name: "thingName", WireName: "thingName", Target: "ThingName"},
 			{Name: "thingTypeName", WireName: "thingTypeName", Target: "ThingTypeName"},
@@ -1651,6 +1750,7 @@ func shapes() map[string]*awsmodel.Shape {
 		}},
 		"UpdateThingTypeResponse": {Kind: "structure"},
 		"UserPropertyKeyName":     {Kind: "string", Min: new(float64(1)), Max: new(float64(128)), Pattern: `[a-zA-Z0-9:$.]+`},
+		"Variance":                {Kind: "double"},
 		"Version":                 {Kind: "long"},
 		"VersionNumber":           {Kind: "long"},
 		"usePrefixAttributeValue": {Kind: "boolean"},

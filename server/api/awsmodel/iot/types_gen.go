@@ -62,6 +62,17 @@ type AttributePayload struct {
 	Merge      *bool             `json:"merge,omitzero"`
 }
 
+// Bucket is the shape of that name in the model.
+type Bucket struct {
+	KeyValue *string `json:"keyValue,omitzero"`
+	Count    *int64  `json:"count,omitzero"`
+}
+
+// BucketsAggregationType is the shape of that name in the model.
+type BucketsAggregationType struct {
+	TermsAggregation *TermsAggregation `json:"termsAggregation,omitzero"`
+}
+
 // CACertificate is the shape of that name in the model.
 type CACertificate struct {
 	CertificateArn *string        `json:"certificateArn,omitzero"`
@@ -546,6 +557,34 @@ type GeoLocationTarget struct {
 	Order *string `json:"order,omitzero"`
 }
 
+// GetBucketsAggregationRequest is the shape of that name in the model.
+type GetBucketsAggregationRequest struct {
+	IndexName              *string                `json:"indexName,omitzero"`
+	QueryString            string                 `json:"queryString"`
+	AggregationField       string                 `json:"aggregationField"`
+	QueryVersion           *string                `json:"queryVersion,omitzero"`
+	BucketsAggregationType BucketsAggregationType `json:"bucketsAggregationType"`
+}
+
+// GetBucketsAggregationResponse is the shape of that name in the model.
+type GetBucketsAggregationResponse struct {
+	TotalCount *int64   `json:"totalCount,omitzero"`
+	Buckets    []Bucket `json:"buckets,omitzero"`
+}
+
+// GetCardinalityRequest is the shape of that name in the model.
+type GetCardinalityRequest struct {
+	IndexName        *string `json:"indexName,omitzero"`
+	QueryString      string  `json:"queryString"`
+	AggregationField *string `json:"aggregationField,omitzero"`
+	QueryVersion     *string `json:"queryVersion,omitzero"`
+}
+
+// GetCardinalityResponse is the shape of that name in the model.
+type GetCardinalityResponse struct {
+	Cardinality *int64 `json:"cardinality,omitzero"`
+}
+
 // GetIndexingConfigurationRequest is the shape of that name in the model.
 type GetIndexingConfigurationRequest struct {
 }
@@ -564,6 +603,20 @@ type GetJobDocumentRequest struct {
 // GetJobDocumentResponse is the shape of that name in the model.
 type GetJobDocumentResponse struct {
 	Document *string `json:"document,omitzero"`
+}
+
+// GetPercentilesRequest is the shape of that name in the model.
+type GetPercentilesRequest struct {
+	IndexName        *string   `json:"indexName,omitzero"`
+	QueryString      string    `json:"queryString"`
+	AggregationField *string   `json:"aggregationField,omitzero"`
+	QueryVersion     *string   `json:"queryVersion,omitzero"`
+	Percents         []float64 `json:"percents,omitzero"`
+}
+
+// GetPercentilesResponse is the shape of that name in the model.
+type GetPercentilesResponse struct {
+	Percentiles []PercentPair `json:"percentiles,omitzero"`
 }
 
 // GetPolicyRequest is the shape of that name in the model.
@@ -607,6 +660,19 @@ type GetRegistrationCodeRequest struct {
 // GetRegistrationCodeResponse is the shape of that name in the model.
 type GetRegistrationCodeResponse struct {
 	RegistrationCode *string `json:"registrationCode,omitzero"`
+}
+
+// GetStatisticsRequest is the shape of that name in the model.
+type GetStatisticsRequest struct {
+	IndexName        *string `json:"indexName,omitzero"`
+	QueryString      string  `json:"queryString"`
+	AggregationField *string `json:"aggregationField,omitzero"`
+	QueryVersion     *string `json:"queryVersion,omitzero"`
+}
+
+// GetStatisticsResponse is the shape of that name in the model.
+type GetStatisticsResponse struct {
+	Statistics *Statistics `json:"statistics,omitzero"`
 }
 
 // GetThingConnectivityDataRequest is the shape of that name in the model.
@@ -1075,6 +1141,12 @@ type Mqtt5Configuration struct {
 	PropagatingAttributes []PropagatingAttribute `json:"propagatingAttributes,omitzero"`
 }
 
+// PercentPair is the shape of that name in the model.
+type PercentPair struct {
+	Percent *float64 `json:"percent,omitzero"`
+	Value   *float64 `json:"value,omitzero"`
+}
+
 // Policy is the shape of that name in the model.
 type Policy struct {
 	PolicyName *string `json:"policyName,omitzero"`
@@ -1216,6 +1288,18 @@ type SetDefaultPolicyVersionRequest struct {
 	PolicyVersionId string `json:"-"`
 }
 
+// Statistics is the shape of that name in the model.
+type Statistics struct {
+	Count        *int64   `json:"count,omitzero"`
+	Average      *float64 `json:"average,omitzero"`
+	Sum          *float64 `json:"sum,omitzero"`
+	Minimum      *float64 `json:"minimum,omitzero"`
+	Maximum      *float64 `json:"maximum,omitzero"`
+	SumOfSquares *float64 `json:"sumOfSquares,omitzero"`
+	Variance     *float64 `json:"variance,omitzero"`
+	StdDeviation *float64 `json:"stdDeviation,omitzero"`
+}
+
 // Tag is the shape of that name in the model.
 type Tag struct {
 	Key   string  `json:"Key"`
@@ -1230,6 +1314,11 @@ type TagResourceRequest struct {
 
 // TagResourceResponse is the shape of that name in the model.
 type TagResourceResponse struct {
+}
+
+// TermsAggregation is the shape of that name in the model.
+type TermsAggregation struct {
+	MaxBuckets *int64 `json:"maxBuckets,omitzero"`
 }
 
 // ThingAttribute is the shape of that name in the model.

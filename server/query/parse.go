@@ -20,6 +20,7 @@ const (
 // each method is the rule that its comment quotes. tok is the token to look at.
 type parser struct {
 	lex    *lexer
+	schema Schema
 	source string
 	tok    token
 	depth  int
@@ -28,8 +29,8 @@ type parser struct {
 }
 
 // parse: query = or EOF
-func parse(source string) (Node, error) {
-	p := &parser{lex: newLexer(source), source: source}
+func parse(schema Schema, source string) (Node, error) {
+	p := &parser{lex: newLexer(source), schema: schema, source: source}
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func (p *parser) fieldTerm(name token) (Node, error) {
 	if name.pattern != nil {
 		return nil, syntaxError(name.column, fmt.Sprintf("found a wildcard in the field name %s, want a field name without * and ?", name.found()))
 	}
-	if err := checkField(name.text, name.column, p.source); err != nil {
+	if err := p.schema.checkField(name.text, name.column, p.source); err != nil {
 		return nil, err
 	}
 	field := resolveField(name.text)

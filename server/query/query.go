@@ -36,14 +36,17 @@ type Query struct {
 	leading   int // terms that begin with a wildcard
 }
 
-// Parse reads a query. The error is a [*protocol.Error] of code InvalidQuery
+// Parse reads a query of the index of things. The error is a [*protocol.Error] of code InvalidQuery
 // that names the column, what was found there and what is legal. Limits that
 // depend on the deployment are separate: see [Query.Check].
-func Parse(s string) (*Query, error) {
+func Parse(s string) (*Query, error) { return ParseFor(Things, s) }
+
+// ParseFor is Parse for a query of any index.
+func ParseFor(schema Schema, s string) (*Query, error) {
 	if !utf8.ValidString(s) {
 		return nil, syntaxError(validPrefix(s)+1, "found bytes that are not UTF-8")
 	}
-	root, err := parse(s)
+	root, err := parse(schema, s)
 	if err != nil {
 		return nil, err
 	}

@@ -78,11 +78,15 @@ func layers() []layer {
 		},
 		{
 			name: "the simulator's oracle knows the query language only",
-			from: []string{"simulator/oracle/..."}, own: []string{"simulator/...", "protocol/...", "server/query"},
+			from: []string{"simulator/oracle/..."}, own: []string{"simulator/...", "protocol/...", "server/query", "internal/naive"},
+		},
+		{
+			name: "the naive evaluator shares the query's parser and nothing else",
+			from: []string{"internal/naive"}, own: []string{"protocol", "server/query"},
 		},
 		{
 			name: "internal helpers stand alone",
-			from: []string{"internal/..."}, except: []string{"internal/testbed/...", "internal/bench/..."}, own: []string{"internal/durable"},
+			from: []string{"internal/..."}, except: []string{"internal/testbed/...", "internal/bench/...", "internal/naive"}, own: []string{"internal/durable"},
 		},
 	}
 }
@@ -132,6 +136,11 @@ func onlies() []only {
 			name:  "only stores import database drivers",
 			what:  []string{"database/sql/...", "github.com/jackc/pgx/...", "modernc.org/sqlite/..."},
 			where: []string{"server/store/..."},
+		},
+		{
+			name:  "only tests and the oracle import the naive evaluator",
+			what:  []string{"github.com/muster-iot/muster/internal/naive"},
+			where: []string{"simulator/oracle"},
 		},
 		{
 			name: "only tests import test tools",

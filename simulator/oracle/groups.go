@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muster-iot/muster/internal/naive"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/query"
 )
@@ -36,7 +37,7 @@ func truth(at time.Time, g GroupState, things []Thing) Result {
 		return r
 	}
 	for _, t := range things {
-		want, is := matches(q.Root(), t), slices.Contains(g.Members, t.Name)
+		want, is := naive.Matches(q, t), slices.Contains(g.Members, t.Name)
 		r.check(want == is, t.Name, at, "group %s: query %s is %t of %s, membership is %t (connected %t, attributes %v)",
 			g.Name, g.Query, want, t.Name, is, t.Connected, t.Attributes)
 	}

@@ -3,6 +3,7 @@ package oracle
 import (
 	"time"
 
+	"github.com/muster-iot/muster/internal/naive"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
 )
@@ -152,6 +153,9 @@ type State struct {
 	// aws); otherwise rule 5 holds.
 	RerunAfterAny bool
 }
+
+// Thing is a thing as a search answers it.
+type Thing = naive.Thing
 
 // GroupState is a group as the server answers.
 type GroupState struct {

@@ -3,7 +3,7 @@
 // named invariants of Muster against it and against what the server answers
 // in the end. It owns the history and the invariants; it never acts on the
 // fleet, and it shares nothing with the server but the parser of the query
-// language, whose meaning it evaluates on its own.
+// language, whose meaning it takes from package naive.
 //
 // [Judge] is a pure function from a [History] and a [State] to one [Result]
 // for each invariant. [Oracle] gathers the history while a fleet runs. Read on
@@ -227,7 +227,7 @@ func (o *Oracle) Sample(at time.Time, g GroupState, before, after []Thing) {
 	}
 	var still []Thing
 	for _, t := range before {
-		if l, ok := later[t.Name]; ok && t.same(l) {
+		if l, ok := later[t.Name]; ok && t.Same(l) {
 			still = append(still, t)
 		}
 	}

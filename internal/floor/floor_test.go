@@ -146,3 +146,56 @@ type talker struct {
 
 func (t *talker) Read(p []byte) (int, error)  { return t.in.Read(p) }
 func (t *talker) Write(p []byte) (int, error) { return len(p), nil }
+
+// TestListen: what is sent without waiting is acknowledged and comes back to
+// whoever watches.
+func TestListen(t *testing.T) {
+	address := serve(t, floor.KindEcho, plain)
+	open := func(name string) *floor.Client {
+		c, err := floor.Open(t.Context(), &net.Dialer{}, address, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	watcher, sender := open("watcher"), open("sender")
+	if err := watcher.Watch("out/#"); err != nil {
+		t.Fatal(err)
+	}
+	const messages = 50 // fewer than the floor keeps for a client that is behind
+	var all sync.WaitGroup
+	all.Go(func() {
+		heard := 0
+		_ = watcher.Listen(func(topic, payload []byte) {
+			if string(topic) != "out/sender" || string(payload) != "hello" {
+				t.Errorf("heard %q on %s", payload, topic)
+			}
+			if heard++; heard == messages {
+				watcher.Close()
+			}
+		}, func(id uint16) { t.Errorf("acknowledgement %d of nothing", id) })
+		if heard != messages {
+			t.Errorf("heard %d messages, want %d", heard, messages)
+		}
+	})
+	all.Go(func() {
+		var last uint16
+		_ = sender.Listen(func(topic, _ []byte) { t.Errorf("the sender heard %s", topic) }, func(id uint16) {
+			if last++; id != last {
+				t.Errorf("acknowledgement of %d, want %d", id, last)
+			}
+			if last == messages {
+				sender.Close()
+			}
+		})
+		if last != messages {
+			t.Errorf("%d acknowledgements, want %d", last, messages)
+		}
+	})
+	for range messages {
+		if err := sender.Send("in/sender", []byte("hello")); err != nil {
+			t.Error(err)
+		}
+	}
+	all.Wait()
+}

@@ -86,7 +86,7 @@ func layers() []layer {
 		},
 		{
 			name: "internal helpers stand alone",
-			from: []string{"internal/..."}, except: []string{"internal/testbed/...", "internal/bench/...", "internal/naive"}, own: []string{"internal/durable"},
+			from: []string{"internal/..."}, except: []string{"internal/testbed/...", "internal/bench/...", "internal/naive/..."}, own: []string{"internal/durable"},
 		},
 	}
 }

@@ -70,10 +70,7 @@ func TestCases(t *testing.T) {
 }
 
 func runCase(t *testing.T, c queryCase, docs map[string]*index.Document, limits query.Limits) {
-	q, err := query.Parse(c.query)
-	if err == nil {
-		err = q.Check(limits)
-	}
+	q, err := query.ParseWithin(query.Things, c.query, limits)
 	if message, ok := strings.CutPrefix(c.want, "error"); ok {
 		message = strings.TrimSpace(message)
 		if protocol.CodeOf(err) != protocol.InvalidQuery || !strings.Contains(err.Error(), message) {

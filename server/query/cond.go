@@ -104,9 +104,6 @@ func newWildcard(pattern []rune) *Wildcard {
 // wildcards. The caller owns the slice.
 func (c *Wildcard) Pattern() []rune { return slices.Clone(c.pattern) }
 
-// leading reports whether the pattern begins with a wildcard.
-func (c *Wildcard) leading() bool { return c.pattern[0] < 0 }
-
 // Match reports whether a word of the value fits the pattern as a whole.
 func (c *Wildcard) Match(v Value) bool {
 	if c.prefix != "" {

@@ -21,16 +21,19 @@ const (
 type parser struct {
 	lex    *lexer
 	schema Schema
+	limits Limits
 	source string
 	tok    token
 	depth  int
 	// field is the field whose group, field:( ... ), is being read, else empty.
 	field string
+	// terms counts the leaves so far, leading those that begin with a wildcard.
+	terms, leading int
 }
 
 // parse: query = or EOF
-func parse(schema Schema, source string) (Node, error) {
-	p := &parser{lex: newLexer(source), schema: schema, source: source}
+func parse(schema Schema, source string, limits Limits) (Node, error) {
+	p := &parser{lex: newLexer(source), schema: schema, limits: limits, source: source}
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
@@ -195,18 +198,29 @@ func (p *parser) value(field string) (Node, error) {
 // wordTerm makes the term of a word or phrase that has been read.
 func (p *parser) wordTerm(field string, tok token) (Node, error) {
 	if tok.pattern == nil {
-		return &Term{Field: field, Cond: newWords(strings.Fields(tok.text))}, nil
+		return p.term(tok, field, newWords(strings.Fields(tok.text)))
 	}
 	if len(tok.pattern) == 1 && tok.pattern[0] == AnyRun {
 		if field == "" {
-			return &Everything{}, nil
+			return &Everything{}, p.count(tok)
 		}
-		return &Term{Field: field, Cond: &Exists{}}, nil
+		return p.term(tok, field, &Exists{})
 	}
 	if err := checkPattern(tok); err != nil {
 		return nil, err
 	}
-	return &Term{Field: field, Cond: newWildcard(tok.pattern)}, nil
+	if err := p.countLeading(tok); err != nil {
+		return nil, err
+	}
+	return p.term(tok, field, newWildcard(tok.pattern))
+}
+
+// term makes a term whose value begins at a token.
+func (p *parser) term(value token, field string, cond Cond) (Node, error) {
+	if err := p.count(value); err != nil {
+		return nil, err
+	}
+	return &Term{Field: field, Cond: cond}, nil
 }
 
 // checkPattern holds a pattern to what one word can satisfy and cheaply so.
@@ -232,10 +246,16 @@ func checkPattern(tok token) error {
 func (p *parser) comparison(field string, operator token) (Node, error) {
 	tok := p.tok
 	n, ok := number(tok.text)
+	if err := checkFinite(tok); err != nil {
+		return nil, err
+	}
 	if tok.kind != kindWord || tok.pattern != nil || !ok {
 		return nil, p.unexpected(fmt.Sprintf("a number after %q (for text, use a range such as field:[a TO b])", operator.text))
 	}
-	return &Term{Field: field, Cond: &Comparison{Op: operator.text, Literal: tok.text, Number: n}}, p.advance()
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	return p.term(tok, field, &Comparison{Op: operator.text, Literal: tok.text, Number: n})
 }
 
 // rangeTerm: range = ("[" | "{") bound "TO" bound ("]" | "}")
@@ -263,7 +283,10 @@ func (p *parser) rangeTerm(field string) (Node, error) {
 	}
 	low.Exclusive = open.text == "{"
 	high.Exclusive = p.tok.text == "}"
-	return &Term{Field: field, Cond: &Range{Low: low, High: high}}, p.advance()
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	return p.term(open, field, &Range{Low: low, High: high})
 }
 
 // bound = "*" | word | phrase
@@ -276,7 +299,19 @@ func (p *parser) bound() (Bound, error) {
 	if lone {
 		return Bound{Open: true}, p.advance()
 	}
+	if err := checkFinite(tok); err != nil {
+		return Bound{}, err
+	}
 	return newBound(tok.text), p.advance()
+}
+
+// checkFinite refuses the number of a comparison or range that is too large
+// to compare with: as text it would ask for something else than it says.
+func checkFinite(tok token) error {
+	if _, ok := number(tok.text); ok || tok.kind != kindWord || !isNumberLiteral(tok.text) {
+		return nil
+	}
+	return syntaxError(tok.column, fmt.Sprintf("found %s, want a number that is finite", tok.found()))
 }
 
 // geoError refuses a geo query, well formed or not.

@@ -171,35 +171,6 @@ func TestWhatAQueryMentions(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
-	long := "thingName:" + strings.Repeat("ø", 95) + " thingTypeName:*p"
-	for _, c := range []struct {
-		name, query string
-		limits      query.Limits
-		want        string // part of the error; empty: none
-	}{
-		{"no limits", "*a *b *c", query.Limits{}, ""},
-		{"terms at the limit", "a b", query.Limits{Terms: 2}, ""},
-		{"terms over the limit", "a b -c", query.Limits{Terms: 2}, "query has 3 terms, at most 2 are allowed"},
-		{"length at the limit, in characters", "øøø", query.Limits{Length: 3}, ""},
-		{"length over the limit", "øøøø", query.Limits{Length: 3}, "query is 4 characters long, at most 3"},
-		{"one leading wildcard", "*a b", query.Limits{FewLeadingWildcards: true}, ""},
-		{"existence is no leading wildcard", "* thingName:* thingTypeName:* *a", query.Limits{FewLeadingWildcards: true}, ""},
-		{"two leading wildcards", "*a ?b", query.Limits{FewLeadingWildcards: true}, "begins 2 terms with a wildcard"},
-		{"leading wildcard in a long query", long, query.Limits{FewLeadingWildcards: true}, "122 characters long, at most 100"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			err := mustParse(t, c.query).Check(c.limits)
-			switch {
-			case c.want == "" && err != nil:
-				t.Errorf("error %v", err)
-			case c.want != "" && (protocol.CodeOf(err) != protocol.InvalidQuery || !strings.Contains(err.Error(), c.want)):
-				t.Errorf("error %v, want InvalidQuery with %q", err, c.want)
-			}
-		})
-	}
-}
-
 func TestErrorsStayShort(t *testing.T) {
 	for _, q := range []string{
 		strings.Repeat("x", 100_000) + ":1",

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/muster-iot/muster/protocol"
 )
 
 // Version is the only version of the language (AWS IoT reference 3.4).
@@ -27,30 +25,38 @@ type Document interface {
 
 // Query is a parsed query. It is immutable and safe for concurrent use.
 type Query struct {
+	schema    Schema
 	source    string
 	root      Node
 	terms     int
 	fields    []string
 	below     []string
 	fieldless bool
-	leading   int // terms that begin with a wildcard
 }
 
 // Parse reads a query of the index of things. The error is a [*protocol.Error] of code InvalidQuery
-// that names the column, what was found there and what is legal. Limits that
-// depend on the deployment are separate: see [Query.Check].
+// that names the column, what was found there and what is legal. Nothing but
+// memory bounds the length: what a client sends goes through [ParseWithin].
 func Parse(s string) (*Query, error) { return ParseFor(Things, s) }
 
 // ParseFor is Parse for a query of any index.
-func ParseFor(schema Schema, s string) (*Query, error) {
+func ParseFor(schema Schema, s string) (*Query, error) { return ParseWithin(schema, s, Limits{}) }
+
+// ParseWithin is ParseFor for a query within limits. The length is looked at
+// first, and reading ends where another limit is exceeded, so that a refusal
+// costs no more than the largest query that is allowed.
+func ParseWithin(schema Schema, s string, limits Limits) (*Query, error) {
+	if err := limits.checkLength(s); err != nil {
+		return nil, err
+	}
 	if !utf8.ValidString(s) {
 		return nil, syntaxError(validPrefix(s)+1, "found bytes that are not UTF-8")
 	}
-	root, err := parse(schema, s)
+	root, err := parse(schema, s, limits)
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{source: s, root: root}
+	q := &Query{schema: schema, source: s, root: root}
 	walk(root, q.note)
 	q.fields = sortedSet(q.fields)
 	q.below = sortedSet(q.below)
@@ -69,13 +75,8 @@ func (q *Query) note(leaf Node) {
 	} else {
 		q.fields = append(q.fields, t.Field)
 	}
-	switch c := t.Cond.(type) {
-	case *Exists:
+	if _, ok := t.Cond.(*Exists); ok {
 		q.below = append(q.below, t.Field)
-	case *Wildcard:
-		if c.leading() {
-			q.leading++
-		}
 	}
 }
 
@@ -148,33 +149,4 @@ func validPrefix(s string) int {
 		n++
 	}
 	return n
-}
-
-// Limits bound a query beyond its syntax; zero is no limit (AWS IoT reference
-// 3.4 "Limits", rule 24).
-type Limits struct {
-	// Terms is the largest number of terms.
-	Terms int
-	// Length is the largest number of characters.
-	Length int
-	// FewLeadingWildcards allows a wildcard as the first character of a term
-	// only once, and only in a query of at most 100 characters, as AWS does.
-	FewLeadingWildcards bool
-}
-
-// Check returns an error of code InvalidQuery if the query exceeds a limit.
-func (q *Query) Check(l Limits) error {
-	const leadingLength = 100
-	length := utf8.RuneCountInString(q.source)
-	switch {
-	case l.Terms > 0 && q.terms > l.Terms:
-		return protocol.Errorf(protocol.InvalidQuery, "query has %d terms, at most %d are allowed", q.terms, l.Terms)
-	case l.Length > 0 && length > l.Length:
-		return protocol.Errorf(protocol.InvalidQuery, "query is %d characters long, at most %d are allowed", length, l.Length)
-	case l.FewLeadingWildcards && q.leading > 1:
-		return protocol.Errorf(protocol.InvalidQuery, "query begins %d terms with a wildcard, at most 1 is allowed", q.leading)
-	case l.FewLeadingWildcards && q.leading == 1 && length > leadingLength:
-		return protocol.Errorf(protocol.InvalidQuery, "query begins a term with a wildcard and is %d characters long, at most %d are allowed with it", length, leadingLength)
-	}
-	return nil
 }

@@ -160,15 +160,9 @@ func (o *operations) listIndices(ctx context.Context, call restjson.Call, in *io
 }
 
 func (o *operations) searchIndex(ctx context.Context, call restjson.Call, in *iot.SearchIndexRequest) (*iot.SearchIndexResponse, error) {
-	if version := or(in.QueryVersion, engine.QueryVersion); version != engine.QueryVersion {
-		return nil, protocol.Errorf(protocol.InvalidRequest, "query version %q is not %s", version, engine.QueryVersion)
-	}
-	switch name := or(in.IndexName, index.Name); name {
-	case index.Name:
-	case groupIndex:
+	ask := engine.Question{Index: or(in.IndexName, ""), Query: in.QueryString, Version: or(in.QueryVersion, "")}
+	if ask.Index == groupIndex {
 		return nil, protocol.Errorf(protocol.InvalidRequest, "index %s cannot be searched by this server: list thing groups instead", groupIndex)
-	default:
-		return nil, protocol.Errorf(protocol.NotFound, "index %q does not exist", name)
 	}
 	size := or(in.MaxResults, maxSearch)
 	if size > maxSearch {
@@ -178,12 +172,7 @@ func (o *operations) searchIndex(ctx context.Context, call restjson.Call, in *io
 	if err != nil {
 		return nil, err
 	}
-	var found []engine.Found
-	var cursor string
-	err = o.read(ctx, func(v *engine.View) (err error) {
-		found, cursor, err = v.Search(in.QueryString, p)
-		return err
-	})
+	found, cursor, err := engine.Search(ctx, o.engine, ask, p)
 	if err != nil {
 		return nil, err
 	}

@@ -144,10 +144,10 @@ func TestReconfiguredBackAndForth(t *testing.T) {
 		do(f, engine.UpdateIndexing{Thing: &c})
 	}
 	f.group("G", "connectivity.connected:false")
+	found, err := f.search("connectivity.connected:false")
+	want(f, "error", err, nil)
+	want(f, "things with connectivity", len(found), 0)
 	f.read(func(v *engine.View) {
-		found, _, err := v.Search("connectivity.connected:false", engine.Page{Max: 10})
-		want(f, "error", err, nil)
-		want(f, "things with connectivity", len(found), 0)
 		g, err := v.Group("G")
 		want(f, "error", err, nil)
 		want(f, "status", g.Status, group.Active)

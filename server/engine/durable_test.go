@@ -118,12 +118,12 @@ func (f *fleet) picture() map[string]any {
 		p["jobs"] = jobs
 		p["events"] = v.Events()
 		p["indexing"] = v.Indexing()
-		found, _, err := v.Search("*", all)
-		p["index"] = []any{len(found), err}
-		for _, d := range found {
-			p["document "+string(d.Thing())], _ = d.Answer(d.Groups)
-		}
 	})
+	found, err := f.search("*")
+	p["index"] = []any{len(found), err}
+	for _, d := range found {
+		p["document "+string(d.Thing())], _ = d.Answer(d.Groups)
+	}
 	return p
 }
 
@@ -183,9 +183,9 @@ func (f *fleet) allActive() {
 // check compares groups and counts with what they must be.
 func (f *fleet) check() {
 	f.Helper()
+	f.checkGroups()
 	f.read(func(v *engine.View) {
 		all := engine.Page{Max: 10_000}
-		f.checkGroups(v)
 		jobsOf, _, _ := v.Jobs(all, nil)
 		for _, j := range jobsOf {
 			counts := job.Counts{}
@@ -211,21 +211,29 @@ func (f *fleet) check() {
 // checkGroups compares the members of every group with its query, and under a
 // bound of groups a thing with the oldest that match. The query of a static group
 // is its name in the index, which finds indirect members too.
-func (f *fleet) checkGroups(v *engine.View) {
+func (f *fleet) checkGroups() {
+	f.Helper()
 	all := engine.Page{Max: 10_000}
-	groups, _, _ := v.Groups(all, nil) // the oldest first
+	var groups []group.Group // the oldest first
 	taken := map[protocol.ThingName]int{}
-	things, _, _ := v.Things(all, nil)
-	for _, th := range things {
-		mine, _, _ := v.GroupsOf(th.Name, all)
-		taken[th.Name] = len(slices.DeleteFunc(mine, group.Group.Dynamic))
-	}
+	members := map[protocol.ThingGroupName][]protocol.ThingName{}
+	f.read(func(v *engine.View) {
+		groups, _, _ = v.Groups(all, nil)
+		things, _, _ := v.Things(all, nil)
+		for _, th := range things {
+			mine, _, _ := v.GroupsOf(th.Name, all)
+			taken[th.Name] = len(slices.DeleteFunc(mine, group.Group.Dynamic))
+		}
+		for _, g := range groups {
+			members[g.Name], _, _ = v.Members(g.Name, true, all)
+		}
+	})
 	for _, g := range groups {
 		query := g.QueryString
 		if !g.Dynamic() {
 			query = "thingGroupNames:" + string(g.Name)
 		}
-		found, _, err := v.Search(query, all)
+		found, err := f.search(query)
 		if err != nil {
 			f.Error(err)
 		}
@@ -240,9 +248,8 @@ func (f *fleet) checkGroups(v *engine.View) {
 			}
 			names = append(names, n)
 		}
-		members, _, _ := v.Members(g.Name, true, all)
-		slices.Sort(members) // they come in the order of their creation
-		want(f, "members of "+string(g.Name), members, names)
+		slices.Sort(members[g.Name]) // they come in the order of their creation
+		want(f, "members of "+string(g.Name), members[g.Name], names)
 	}
 }
 

@@ -254,6 +254,13 @@ func (f *fleet) members(name protocol.ThingGroupName) []protocol.ThingName {
 	return got
 }
 
+// search returns all things that a query finds.
+func (f *fleet) search(query string) ([]engine.Found, error) {
+	f.Helper()
+	found, _, err := engine.Search(context.Background(), f.engine, engine.Question{Query: query}, engine.Page{Max: 10_000})
+	return found, err
+}
+
 func (f *fleet) allEvents() {
 	f.Helper()
 	on := map[event.Type]bool{}

@@ -433,20 +433,17 @@ func TestRule23(t *testing.T) {
 	profiles(t, func(t *testing.T, r rules.Rules) {
 		f := start(t, nil, r)
 		f.thing("dev1", "5")
-		var err error
-		f.read(func(v *engine.View) { _, _, err = v.Search("*", engine.Page{Max: 10}) })
+		_, err := f.search("*")
 		want(t, "a search at the first start is refused", protocol.CodeOf(err) == protocol.NotFound && err != nil, by(r, false, true))
 		if r.Profile == rules.ProfileAWS {
 			refused(f, engine.CreateDynamicGroup{Name: "V5", Query: seedQuery}, protocol.NotFound)
 		}
 		do(f, engine.UpdateIndexing{Thing: &index.Config{ThingIndexingMode: index.Registry}})
 		f.indexActive()
-		f.read(func(v *engine.View) {
-			found, _, err := v.Search("attributes.softwareVersion:5", engine.Page{Max: 10})
-			if err != nil || len(found) != 1 {
-				t.Errorf("found %d, %v", len(found), err)
-			}
-		})
+		found, err := f.search("attributes.softwareVersion:5")
+		if err != nil || len(found) != 1 {
+			t.Errorf("found %d, %v", len(found), err)
+		}
 	})
 }
 

@@ -116,19 +116,17 @@ func TestStaticGroupsInQueries(t *testing.T) {
 	f.thing("dev1", "5")
 	f.job("j", job.Continuous, groupARN("old"))
 	groupsOf := func(query string) (names []string) {
-		f.read(func(v *engine.View) {
-			found, _, err := v.Search(query, engine.Page{Max: 10})
+		found, err := f.search(query)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, d := range found {
+			a, err := d.Answer(d.Groups)
 			if err != nil {
 				t.Error(err)
 			}
-			for _, d := range found {
-				a, err := d.Answer(d.Groups)
-				if err != nil {
-					t.Error(err)
-				}
-				names = append(names, a.ThingGroupNames...)
-			}
-		})
+			names = append(names, a.ThingGroupNames...)
+		}
 		return names
 	}
 	f.move("dev1", "", "floor1")

@@ -11,10 +11,8 @@ import (
 	"github.com/muster-iot/muster/protocol/event"
 	"github.com/muster-iot/muster/protocol/jobs"
 	"github.com/muster-iot/muster/server/group"
-	"github.com/muster-iot/muster/server/index"
 	"github.com/muster-iot/muster/server/job"
 	"github.com/muster-iot/muster/server/presence"
-	"github.com/muster-iot/muster/server/query"
 	"github.com/muster-iot/muster/server/registry"
 )
 
@@ -286,38 +284,6 @@ func (v *View) Events() EventConfig {
 	}
 	c.Enabled = enabled
 	return c
-}
-
-// Found is a thing that a search found.
-type Found struct {
-	*index.Document
-	// Groups are the thing's dynamic groups, by name.
-	Groups []protocol.ThingGroupName
-}
-
-// Search finds things by a query, in the order of their names.
-func (v *View) Search(text string, p Page) (found []Found, next string, err error) {
-	switch v.t.indexing.Status {
-	case IndexOff:
-		return nil, "", protocol.Errorf(protocol.NotFound, "index %s does not exist: thing indexing is off", IndexName)
-	case IndexBuilding:
-		return nil, "", protocol.Errorf(protocol.IndexNotReady, "index %s is BUILDING: try again when it is ACTIVE", IndexName)
-	}
-	q, err := query.Parse(text)
-	if err != nil {
-		return nil, "", err
-	}
-	if err := q.Check(v.t.queryLimits(v.t.cfg.Rules.QueryTerms)); err != nil {
-		return nil, "", err
-	}
-	docs, more := v.t.index.Search(q, protocol.ThingName(p.After), p.Max)
-	for _, d := range docs {
-		found = append(found, Found{d, v.t.matcher.GroupsOf(d.Thing())})
-	}
-	if more {
-		next = string(docs[len(docs)-1].Thing())
-	}
-	return found, next, nil
 }
 
 // list pages over an order; the cursor is the last item's time and name.

@@ -304,6 +304,7 @@ func (t *tx) putGroup(g *groupEntry) { t.put(protocol.GlobalShard, kindGroup, st
 // it finds. A newer query of the group ends the older build.
 func (s *state) build(g *groupEntry) {
 	generation := g.Generation
+	g.scanned = 0
 	var after protocol.ThingName
 	var next func(t *tx) error
 	next = func(t *tx) error {
@@ -312,6 +313,7 @@ func (s *state) build(g *groupEntry) {
 		}
 		docs := t.index.Range(after, slice)
 		t.movedAll(t.matcher.Scan(g.Name, docs))
+		g.scanned += len(docs)
 		if len(docs) == slice {
 			after = docs[len(docs)-1].Thing()
 			t.later(next)

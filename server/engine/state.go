@@ -77,6 +77,8 @@ type groupEntry struct {
 	// held are the things that joined while the group was not ACTIVE: jobs
 	// learn of them when it is (rule 8).
 	held map[protocol.ThingName]bool
+	// scanned counts the things that the build under way has looked at.
+	scanned int
 }
 
 // jobEntry is a job with its executions.

@@ -177,7 +177,7 @@ func (t Thing) Mirror(reported map[string]any, fields []string) (next Thing, cha
 		if !present {
 			continue
 		}
-		text, ok := Text(v)
+		text, err := Mirrored(f, v)
 		switch {
 		case v == nil:
 			if !t.Mirrored[f] {
@@ -187,7 +187,7 @@ func (t Thing) Mirror(reported map[string]any, fields []string) (next Thing, cha
 			delete(t.Attributes, f)
 			delete(t.Mirrored, f)
 			changed = true
-		case ok && text != "" && AttributeForm(f, text) && (t.Attributes[f] != text || !t.Mirrored[f]):
+		case err == nil && (t.Attributes[f] != text || !t.Mirrored[f]):
 			t.Attributes, t.Mirrored = with(t.Attributes, f, text), with(t.Mirrored, f, true)
 			changed = true
 		}

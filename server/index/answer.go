@@ -52,8 +52,8 @@ func (d *Document) Answer(dynamic []protocol.ThingGroupName) (ThingDocument, err
 	slices.Sort(a.ThingGroupNames)
 	a.ThingGroupNames = slices.Compact(a.ThingGroupNames)
 	if d.connectivity {
-		c := ThingConnectivity(d.source.Connectivity)
-		a.Connectivity = &c
+		c := d.source.Connectivity
+		a.Connectivity = &ThingConnectivity{Connected: c.Connected, Timestamp: c.Timestamp, DisconnectReason: c.DisconnectReason}
 	}
 	return a, nil
 }

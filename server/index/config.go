@@ -103,6 +103,23 @@ func ManagedFields() []Field {
 	}
 }
 
+// ManagedField returns the managed field that a name in an aggregation stands
+// for: those with a * in their names stand for every named shadow.
+func ManagedField(name string) (Field, bool) {
+	for _, f := range ManagedFields() {
+		before, after, pattern := strings.Cut(f.Name, "*")
+		shadow, begins := strings.CutPrefix(name, before)
+		shadow, ends := strings.CutSuffix(shadow, after)
+		switch {
+		case !pattern && f.Name == name:
+			return f, true
+		case pattern && begins && ends && shadow != "" && !strings.Contains(shadow, "."):
+			return Field{Name: name, Type: f.Type}, true
+		}
+	}
+	return Field{}, false
+}
+
 // Normal returns the configuration with every empty mode and order spelled out.
 func (c Config) Normal() Config {
 	for _, mode := range []*Mode{

@@ -13,8 +13,9 @@ import (
 type Document struct {
 	id           uint32 // given by Index.Put
 	source       Source
-	shadows      []string // names of the indexed shadows, sorted
-	connectivity bool     // connectivity is indexed
+	group        *GroupSource // of a thing group; nil for a thing
+	shadows      []string     // names of the indexed shadows, sorted
+	connectivity bool         // connectivity is indexed
 
 	fields []field       // sorted by name
 	values []query.Value // of all fields, each field's in a row

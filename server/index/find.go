@@ -72,11 +72,11 @@ func (s *Selection) IDs() *roaring.Bitmap { return s.ids }
 // the name after; a limit of 0 or less is none. More says that others follow.
 func (s *Selection) Page(after protocol.ThingName, limit int) (docs []*Document, more bool) {
 	for _, id := range s.ids.ToArray() {
-		if doc := s.ix.At(id); doc != nil && doc.Thing() > after {
+		if doc := s.ix.At(id); doc != nil && doc.Name() > string(after) {
 			docs = append(docs, doc)
 		}
 	}
-	slices.SortFunc(docs, func(a, b *Document) int { return cmp.Compare(a.Thing(), b.Thing()) })
+	slices.SortFunc(docs, func(a, b *Document) int { return cmp.Compare(a.Name(), b.Name()) })
 	if limit > 0 && len(docs) > limit {
 		return docs[:limit], true
 	}

@@ -23,6 +23,8 @@ type Source struct {
 	// Shadows holds the thing's shadows by name; "" is the classic one.
 	Shadows      map[string]ShadowState
 	Connectivity Connectivity
+	// Version is that of the thing in the registry; only aggregations see it.
+	Version int64
 }
 
 // ShadowState is a shadow as the index reads it.
@@ -37,6 +39,9 @@ type Connectivity struct {
 	Timestamp int64
 	// DisconnectReason is empty while connected.
 	DisconnectReason string
+	// Version counts the sessions of the thing; only aggregations see it, and
+	// not while it is 0.
+	Version int64
 }
 
 // Flatten makes the document of a thing: its content as fields with values

@@ -1,27 +1,31 @@
 package index
 
 import (
+	"slices"
+
 	"github.com/google/btree"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/query"
 )
 
-// Index holds the documents of all registered things in order of their names.
+// Index holds documents in order of their names: those of all registered
+// things, or of all thing groups.
 // It belongs to one goroutine.
 type Index struct {
 	things   *btree.BTreeG[*Document]
 	dense    []*Document // by number; nil where it is free
 	free     []uint32
 	groupsOf func(protocol.ThingName) []protocol.ThingGroupName
+	joined   map[uint32][]protocol.ThingGroupName
 }
 
 // New returns an empty index.
 func New() *Index {
 	const degree = 32
 	return &Index{things: btree.NewG(degree, func(a, b *Document) bool {
-		return a.source.ThingName < b.source.ThingName
-	})}
+		return a.Name() < b.Name()
+	}), joined: map[uint32][]protocol.ThingGroupName{}}
 }
 
 // AddGroupsOf makes searches see further group names of a thing in
@@ -31,16 +35,30 @@ func (ix *Index) AddGroupsOf(groupsOf func(protocol.ThingName) []protocol.ThingG
 	ix.groupsOf = groupsOf
 }
 
+// Join makes searches see a dynamic group in the thingGroupNames of the thing
+// that has this number, until it leaves the group or its document is deleted.
+// The document itself, and so the queries of dynamic groups, does not have it.
+func (ix *Index) Join(id uint32, group protocol.ThingGroupName) {
+	if ix.At(id) != nil && !slices.Contains(ix.joined[id], group) {
+		ix.joined[id] = append(ix.joined[id], group)
+	}
+}
+
+// Leave undoes a Join, if there was one.
+func (ix *Index) Leave(id uint32, group protocol.ThingGroupName) {
+	ix.joined[id] = slices.DeleteFunc(ix.joined[id], func(g protocol.ThingGroupName) bool { return g == group })
+}
+
 // Put makes the document that of its thing and returns what this changed.
 func (ix *Index) Put(doc *Document) Change {
-	if old := ix.Get(doc.Thing()); old != nil {
+	if old := ix.Get(protocol.ThingName(doc.Name())); old != nil {
 		doc.id = old.id
 	} else {
 		doc.id = ix.number()
 	}
 	old, _ := ix.things.ReplaceOrInsert(doc)
 	ix.dense[doc.id] = doc
-	return compare(doc.Thing(), old, doc)
+	return compare(protocol.ThingName(doc.Name()), old, doc)
 }
 
 // Delete removes the thing's document and returns what this changed: nothing
@@ -49,6 +67,7 @@ func (ix *Index) Delete(thing protocol.ThingName) Change {
 	old, found := ix.things.Delete(at(thing))
 	if found {
 		ix.dense[old.id] = nil
+		delete(ix.joined, old.id)
 		ix.free = append(ix.free, old.id)
 	}
 	return compare(thing, old, nil)
@@ -106,10 +125,18 @@ func (ix *Index) Search(q *query.Query, after protocol.ThingName, limit int) (do
 func (ix *Index) view(q *query.Query) func(*Document) query.Document {
 	exact, pattern := q.FieldTerms(groupNamesField)
 	asksGroups := len(exact) > 0 || pattern || q.HasFieldless()
-	if ix.groupsOf == nil || !asksGroups {
+	if !asksGroups {
 		return func(doc *Document) query.Document { return doc }
 	}
-	return func(doc *Document) query.Document { return addGroups(doc, ix.groupsOf(doc.Thing())) }
+	return ix.viewOf
+}
+
+// viewOf returns the document as searches see it.
+func (ix *Index) viewOf(doc *Document) query.Document {
+	if ix.groupsOf != nil {
+		return addGroups(doc, ix.groupsOf(doc.Thing()))
+	}
+	return addGroups(doc, ix.joined[doc.id])
 }
 
 // Range returns up to limit documents in order of name, beginning behind the
@@ -126,7 +153,7 @@ func (ix *Index) Range(after protocol.ThingName, limit int) []*Document {
 // ascend visits the documents behind the name after until visit returns false.
 func (ix *Index) ascend(after protocol.ThingName, visit func(*Document) bool) {
 	ix.things.AscendGreaterOrEqual(at(after), func(doc *Document) bool {
-		return doc.Thing() == after || visit(doc)
+		return doc.Name() == string(after) || visit(doc)
 	})
 }
 

@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Cond is what a term demands of one value: [Exists], [Words], [Wildcard],
@@ -29,8 +27,11 @@ type Words struct {
 	Text []string
 
 	lower []string
-	num   float64
-	isNum bool // one word that is a number literal
+	// repeats holds, for every word of several, how many of the first words
+	// stand again right before and with it: where to go on after a mismatch.
+	repeats []int
+	num     float64
+	isNum   bool // one word that is a number literal
 }
 
 func newWords(text []string) *Words {
@@ -40,6 +41,8 @@ func newWords(text []string) *Words {
 	}
 	if len(text) == 1 {
 		c.num, c.isNum = number(text[0])
+	} else {
+		c.repeats = repeats(c.lower)
 	}
 	return c
 }
@@ -50,7 +53,7 @@ func (c *Words) Match(v Value) bool {
 	case len(c.lower) == 0:
 		return v.words != nil && len(v.words) == 0
 	case len(c.lower) > 1:
-		return containsRun(v.words, c.lower)
+		return c.standIn(v.words)
 	case c.isNum && v.IsNum && c.num == v.Num && math.Abs(c.num) <= maxExact:
 		return true
 	case v.words == nil:
@@ -60,85 +63,39 @@ func (c *Words) Match(v Value) bool {
 	}
 }
 
-// containsRun reports whether run occurs in words without gaps.
-func containsRun(words, run []string) bool {
-	for ; len(words) >= len(run); words = words[1:] {
-		if slices.Equal(words[:len(run)], run) {
+// standIn reports whether the words occur in others without gaps. It looks at
+// each of the others once and goes back in its own words only (the algorithm
+// of Knuth, Morris and Pratt): a device must not be able to make it slow.
+func (c *Words) standIn(words []string) bool {
+	n := 0 // of the words that stand right before
+	for _, word := range words {
+		for n > 0 && c.lower[n] != word {
+			n = c.repeats[n-1]
+		}
+		if c.lower[n] == word {
+			n++
+		}
+		if n == len(c.lower) {
 			return true
 		}
 	}
 	return false
 }
 
-// The runes that stand for wildcards in a pattern; no text holds them.
-const (
-	AnyRun rune = -1 - iota // *, any run of characters, also none
-	AnyOne                  // ?, exactly one character
-)
-
-// Wildcard is the condition of a word with * or ? in it.
-type Wildcard struct {
-	pattern []rune // as written, wildcards as AnyRun and AnyOne
-	lower   []rune
-	prefix  string // lower case; set when the pattern is plain text and one final *
-}
-
-func newWildcard(pattern []rune) *Wildcard {
-	c := &Wildcard{pattern: pattern, lower: make([]rune, len(pattern))}
-	wild := 0
-	for i, r := range pattern {
-		if r < 0 {
-			wild++
-			c.lower[i] = r
-			continue
+// repeats returns for each word how many words up to it are also the first ones.
+func repeats(words []string) []int {
+	all := make([]int, len(words))
+	n := 0
+	for i := 1; i < len(words); i++ {
+		for n > 0 && words[n] != words[i] {
+			n = all[n-1]
 		}
-		c.lower[i] = unicode.ToLower(r)
-	}
-	if last := len(pattern) - 1; wild == 1 && last > 0 && pattern[last] == AnyRun {
-		c.prefix = string(c.lower[:last])
-	}
-	return c
-}
-
-// Pattern returns the word as written, with AnyRun and AnyOne for its
-// wildcards. The caller owns the slice.
-func (c *Wildcard) Pattern() []rune { return slices.Clone(c.pattern) }
-
-// Match reports whether a word of the value fits the pattern as a whole.
-func (c *Wildcard) Match(v Value) bool {
-	if c.prefix != "" {
-		return v.anyWord(c.hasPrefix)
-	}
-	return v.anyWord(c.fits)
-}
-
-func (c *Wildcard) hasPrefix(word string) bool { return strings.HasPrefix(word, c.prefix) }
-
-// fits matches word against the pattern, going back to the last * on a miss.
-func (c *Wildcard) fits(word string) bool {
-	at := 0                  // in the pattern
-	star, resume := -1, word // the last * seen, and what it has not taken yet
-	for word != "" {
-		r, size := utf8.DecodeRuneInString(word)
-		switch {
-		case at < len(c.lower) && c.lower[at] == AnyRun:
-			star, resume = at, word
-			at++
-		case at < len(c.lower) && (c.lower[at] == r || c.lower[at] == AnyOne):
-			at++
-			word = word[size:]
-		case star >= 0:
-			_, size := utf8.DecodeRuneInString(resume)
-			resume = resume[size:]
-			at, word = star+1, resume
-		default:
-			return false
+		if words[n] == words[i] {
+			n++
 		}
+		all[i] = n
 	}
-	for at < len(c.lower) && c.lower[at] == AnyRun {
-		at++
-	}
-	return at == len(c.lower)
+	return all
 }
 
 // Comparison is the condition of field<n, field>n, field<=n and field>=n. Only

@@ -1,6 +1,9 @@
 package query
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Lower returns the value in lower case, as terms compare it.
 func (v Value) Lower() string { return v.lower }
@@ -28,15 +31,8 @@ func (c *Words) Number() (n float64, ok bool) {
 // Prefix returns what a word has to begin with in lower case, which may be
 // nothing, and whether that is all that is asked of it.
 func (c *Wildcard) Prefix() (prefix string, all bool) {
-	if c.prefix != "" {
-		return c.prefix, true
-	}
-	for i, r := range c.lower {
-		if r < 0 {
-			return string(c.lower[:i]), false
-		}
-	}
-	return string(c.lower), false
+	i := slices.IndexFunc(c.lower, func(r rune) bool { return r < 0 })
+	return string(c.lower[:i]), i == len(c.lower)-1 && c.lower[i] == AnyRun
 }
 
 // Interval is a set of numbers that lie next to each other. An end without

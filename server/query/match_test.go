@@ -111,8 +111,8 @@ func TestMatchValue(t *testing.T) {
 // another implementation of the same meaning.
 func TestWildcardIsARegularExpression(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		pattern := rapid.StringMatching(`[abø]{0,2}[*?]?[abø]{0,2}[*?][abø?]{0,2}`).Draw(t, "pattern")
-		word := rapid.StringMatching(`[abø]{1,8}`).Draw(t, "word")
+		pattern := rapid.StringMatching(`[abø?]{0,1}[*?]?[abø?]{0,2}[*?][abø]{0,2}`).Draw(t, "pattern")
+		word := rapid.StringMatching(`[abø]{1,12}`).Draw(t, "word")
 		q, err := query.Parse("attributes.v:" + pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -123,6 +123,46 @@ func TestWildcardIsARegularExpression(t *testing.T) {
 			t.Fatalf("%q matches %q: %t", pattern, word, got)
 		}
 	})
+}
+
+// TestPhraseIsARun compares the search for words that stand together with one
+// that begins anew at every word.
+func TestPhraseIsARun(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.StringMatching(`[ab]( [ab]){1,4}`).Draw(t, "words")
+		text := rapid.StringMatching(`[ab]( [ab]){0,12}`).Draw(t, "text")
+		q, err := query.Parse(fmt.Sprintf("attributes.v:%q", words))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Contains(" "+text+" ", " "+words+" ")
+		if got := q.Match(one{query.NewValue(text)}); got != want {
+			t.Fatalf("%q matches %q: %t", words, text, got)
+		}
+	})
+}
+
+// BenchmarkHostileMatch is what a value of the most that a shadow holds can
+// cost a query that was made to be slow with it.
+func BenchmarkHostileMatch(b *testing.B) {
+	a := func(n int) string { return strings.Repeat("a", n) }
+	words := func(n int) string { return strings.Repeat("a ", n) }
+	for _, c := range []struct{ name, query, value string }{
+		{"short pattern", "attributes.v:*aaab*", a(8000)},
+		{"long pattern", "attributes.v:*" + a(4000) + "b*", a(8000)},
+		{"pattern with marks", "attributes.v:*" + a(2000) + "b?" + a(2000) + "*", a(8000)},
+		{"pattern with marks, late miss", "attributes.v:*a?" + a(4000) + "b*", a(8000)},
+		{"phrase", `attributes.v:"` + words(2000) + `b"`, words(4000)},
+	} {
+		q, value := mustParse(b, c.query), one{query.NewValue(c.value)}
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if q.Match(value) {
+					b.Fatal("matches")
+				}
+			}
+		})
+	}
 }
 
 // TestNumberLiteral compares what counts as a number with encoding/json.

@@ -34,6 +34,12 @@ type options struct {
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == "groups" {
+		groupsMain(ctx, os.Args[2:])
+		return
+	}
 	var o options
 	flag.StringVar(&o.muster, "muster", "", "binary of command muster")
 	flag.IntVar(&o.devices, "devices", 500, "devices that speak at once")
@@ -45,8 +51,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench: -muster BINARY is needed; numbers are positive")
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	rows, err := run(ctx, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -23,6 +23,12 @@ type api struct {
 	http http.Client
 }
 
+// newAPI keeps as many connections as it uses at once.
+func newAPI(address string) *api {
+	transport := &http.Transport{MaxIdleConnsPerHost: lanes}
+	return &api{base: "http://" + address, http: http.Client{Transport: transport}}
+}
+
 func (a *api) call(ctx context.Context, method, path, body string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader([]byte(body)))
 	if err != nil {
@@ -43,7 +49,7 @@ func (a *api) call(ctx context.Context, method, path, body string) ([]byte, erro
 // populate registers the devices, a hundred groups that ask for their
 // connectivity, and one job with an execution for each device.
 func populate(ctx context.Context, address string, devices int) error {
-	a := &api{base: "http://" + address}
+	a := newAPI(address)
 	if err := parallel(devices, func(i int) error {
 		_, err := a.call(ctx, "POST", "/things/"+device(i), fmt.Sprintf(`{"attributePayload":{"attributes":{"region":"r%d","softwareVersion":"5"}}}`, i%groups))
 		return err
@@ -88,9 +94,11 @@ func (a *api) until(ctx context.Context, path, want string) error {
 	}
 }
 
+// lanes is how many calls are made at a time.
+const lanes = 8
+
 // parallel calls f for 0 to n-1, some at a time, and returns an error of one.
 func parallel(n int, f func(i int) error) error {
-	const lanes = 8
 	var failed atomic.Pointer[error]
 	var all sync.WaitGroup
 	for lane := range lanes {

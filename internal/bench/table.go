@@ -13,7 +13,8 @@ type row struct {
 	// ratios are what the rounds gave, figures what stands behind them.
 	ratios  []float64
 	figures string
-	// limit is the target: at most, or at least when floor is to be reached.
+	// limit is the target: at most, or at least when floor is to be reached;
+	// 0 is none.
 	limit   float64
 	atLeast bool
 	unit    string // of ratios that are none, such as "KB"
@@ -49,8 +50,12 @@ func printTable(w io.Writer, rows []row) {
 		if !r.met() {
 			verdict = "MISSED"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%.2f%s\t%.2f-%.2f\t%s %g%s\t%s\t%s\n", r.what, r.floor, median(r.ratios), unit,
-			slices.Min(r.ratios), slices.Max(r.ratios), sign, r.limit, unit, verdict, r.figures)
+		target := fmt.Sprintf("%s %g%s\t%s", sign, r.limit, unit, verdict)
+		if r.limit == 0 {
+			target = "-\t"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.2f%s\t%.2f-%.2f\t%s\t%s\n", r.what, r.floor, median(r.ratios), unit,
+			slices.Min(r.ratios), slices.Max(r.ratios), target, r.figures)
 	}
 	t.Flush()
 }

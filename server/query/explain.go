@@ -5,24 +5,29 @@ package query
 type Explanation struct {
 	// Operator is AND, OR or NOT, empty for a term.
 	Operator string `json:"operator,omitempty"`
-	// Text is this part of the query in canonical form.
+	// Text is this part of the query in canonical form, cut after 500 characters.
 	Text string `json:"text"`
 	// Matched is the answer of this part.
 	Matched bool `json:"matched"`
 	// Seen holds the values that the document has at the field of a term, the
-	// first ten; it is empty when there are none and for terms without a field.
+	// first ten, each cut after 200 characters; it is empty when there are none
+	// and for terms without a field.
 	Seen []string `json:"seen,omitempty"`
 	// Children are the parts that the operator joins.
 	Children []Explanation `json:"children,omitempty"`
 }
 
+// maxExplained bounds the text of a part, in characters: every level of a
+// nested query repeats what is below it.
+const maxExplained = 500
+
 // Explain evaluates every part of the query, also those that Match skips.
 func (q *Query) Explain(d Document) Explanation { return explain(q.root, d) }
 
 func explain(n Node, d Document) Explanation {
-	var p printer
+	p := printer{most: 4 * maxExplained} // bytes of so many characters
 	n.print(&p, levelOr)
-	e := Explanation{Text: p.String(), Matched: n.match(d)}
+	e := Explanation{Text: clipTo(p.String(), maxExplained), Matched: n.match(d)}
 	switch n := n.(type) {
 	case *And:
 		e.Operator, e.Children = "AND", explainAll(n.Nodes, d)
@@ -49,7 +54,7 @@ func seen(field string, d Document) []string {
 	values := d.Values(field)
 	var texts []string
 	for _, v := range values[:min(most, len(values))] {
-		texts = append(texts, v.Text)
+		texts = append(texts, clip(v.Text))
 	}
 	return texts
 }

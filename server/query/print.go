@@ -15,7 +15,15 @@ const (
 	levelNot
 )
 
-type printer struct{ strings.Builder }
+// printer writes a query as text.
+type printer struct {
+	strings.Builder
+	// most bounds the text roughly: with so many bytes no further part is
+	// begun. 0 is no bound.
+	most int
+}
+
+func (p *printer) full() bool { return p.most > 0 && p.Len() >= p.most }
 
 func (n *Or) print(p *printer, around level)  { p.join(n.Nodes, " OR ", levelOr, around) }
 func (n *And) print(p *printer, around level) { p.join(n.Nodes, " AND ", levelAnd, around) }
@@ -26,6 +34,9 @@ func (p *printer) join(nodes []Node, operator string, own, around level) {
 		defer p.WriteByte(')')
 	}
 	for i, n := range nodes {
+		if p.full() {
+			return
+		}
 		if i > 0 {
 			p.WriteString(operator)
 		}

@@ -49,6 +49,11 @@ func server(env *testscript.Env, dir string) (string, error) {
 	operate := r.Operate(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	mux.Handle("/muster/v1/repository", operate)
 	mux.Handle("/muster/v1/repository/", operate)
+	own, err := fleet(env)
+	if err != nil {
+		return "", err
+	}
+	mux.Handle("/muster/v1/", own)
 	s := httptest.NewServer(mux)
 	env.Defer(func() {
 		s.Close()

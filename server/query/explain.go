@@ -9,6 +9,8 @@ type Explanation struct {
 	Text string `json:"text"`
 	// Matched is the answer of this part.
 	Matched bool `json:"matched"`
+	// Field is that of a term; empty for terms without one.
+	Field string `json:"field,omitempty"`
 	// Seen holds the values that the document has at the field of a term, the
 	// first ten, each cut after 200 characters; it is empty when there are none
 	// and for terms without a field.
@@ -36,7 +38,7 @@ func explain(n Node, d Document) Explanation {
 	case *Not:
 		e.Operator, e.Children = "NOT", explainAll([]Node{n.Node}, d)
 	case *Term:
-		e.Seen = seen(n.Field, d)
+		e.Field, e.Seen = n.Field, seen(n.Field, d)
 	}
 	return e
 }

@@ -210,11 +210,11 @@ func TestExplain(t *testing.T) {
 	want := query.Explanation{
 		Operator: "AND", Text: "attributes.v:5 AND NOT (attributes.v>5 OR attributes.w:*)", Matched: true,
 		Children: []query.Explanation{
-			{Text: "attributes.v:5", Matched: true, Seen: []string{"5.0", "x"}},
+			{Text: "attributes.v:5", Matched: true, Field: "attributes.v", Seen: []string{"5.0", "x"}},
 			{Operator: "NOT", Text: "NOT (attributes.v>5 OR attributes.w:*)", Matched: true, Children: []query.Explanation{
 				{Operator: "OR", Text: "attributes.v>5 OR attributes.w:*", Children: []query.Explanation{
-					{Text: "attributes.v>5", Seen: []string{"5.0", "x"}},
-					{Text: "attributes.w:*"},
+					{Text: "attributes.v>5", Field: "attributes.v", Seen: []string{"5.0", "x"}},
+					{Text: "attributes.w:*", Field: "attributes.w"},
 				}},
 			}},
 		},

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"maps"
-	"slices"
-	"strings"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/event"
@@ -73,10 +71,14 @@ func (in CreateDynamicGroup) step(t *tx) (group.Group, error) {
 	if old := t.groups[in.Name]; old != nil {
 		return t.sameGroup(old, g)
 	}
+	if err := t.namings.checkName(in.Name); err != nil {
+		return group.Group{}, err
+	}
 	if n := t.matcher.Len(); n >= t.cfg.Rules.DynamicGroups {
 		return group.Group{}, protocol.Errorf(protocol.LimitExceeded, "there are %d dynamic thing groups already, which is the limit", n)
 	}
 	e := t.addGroup(g, q, in.Tags)
+	t.namings.add(in.Name, q)
 	t.matcher.Put(in.Name, q)
 	t.build(e)
 	return e.Group, nil
@@ -150,28 +152,11 @@ func (s *state) groupQuery(g protocol.ThingGroupName, text string) (*query.Query
 	case s.indexing.Status == IndexBuilding:
 		return nil, protocol.Errorf(protocol.InvalidRequest, "index %s is still BUILDING: try again when it is ACTIVE", IndexName)
 	}
-	q, err := query.Parse(text)
+	q, err := query.ParseWithin(query.Things, text, s.queryLimits(s.cfg.Rules.GroupQueryTerms))
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Check(s.queryLimits(s.cfg.Rules.GroupQueryTerms)); err != nil {
-		return nil, err
-	}
-	names, pattern := q.FieldTerms("thingGroupNames")
-	if pattern {
-		return nil, protocol.Errorf(protocol.InvalidQuery, "the query of a dynamic thing group may name static thing groups only, without wildcards: its membership would depend on itself")
-	}
-	for _, n := range names {
-		if s.dynamic(n) || strings.EqualFold(string(g), n) {
-			return nil, protocol.Errorf(protocol.InvalidQuery, "the query names the dynamic thing group %q; only static ones are allowed", n)
-		}
-	}
-	return q, nil
-}
-
-// dynamic reports whether a name, compared as queries do, is a dynamic group's.
-func (s *state) dynamic(name string) bool {
-	return slices.ContainsFunc(s.dynamicGroups(), func(g *groupEntry) bool { return strings.EqualFold(string(g.Name), name) })
+	return q, s.namings.checkQuery(g, q)
 }
 
 // UpdateDynamicGroup changes a dynamic thing group; nil members stay as they are.
@@ -209,6 +194,8 @@ func (in UpdateDynamicGroup) step(t *tx) (group.Group, error) {
 		return group.Group{}, err
 	}
 	if requery {
+		t.namings.drop(in.Name, g.query)
+		t.namings.add(in.Name, q)
 		g.QueryString, g.query = *in.Query, q
 		g.moveOn(group.QueryChanged)
 		g.Generation++
@@ -275,6 +262,7 @@ func (in DeleteDynamicGroup) step(t *tx) (struct{}, error) {
 	if err := checkGroupVersion(g.Group, in.ExpectedVersion); err != nil {
 		return struct{}{}, err
 	}
+	t.namings.drop(in.Name, g.query)
 	t.movedAll(t.matcher.Remove(in.Name))
 	for _, id := range t.targetingGroup[in.Name] {
 		if j := t.jobs[id]; len(j.Awaiting) > 0 {
@@ -284,6 +272,7 @@ func (in DeleteDynamicGroup) step(t *tx) (struct{}, error) {
 		}
 	}
 	t.dropGroup(g)
+	t.resume(in.Name)
 	return struct{}{}, nil
 }
 

@@ -22,7 +22,7 @@ func (in UpdateIndexing) step(t *tx) (struct{}, error) {
 		if err := in.Thing.Validate(); err != nil {
 			return struct{}{}, err
 		}
-		if err := t.checkGroupsCovered(*in.Thing); err != nil {
+		if err := t.checkGroupsCovered(in.Thing.Normal()); err != nil {
 			return struct{}{}, err
 		}
 	}

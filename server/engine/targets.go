@@ -148,9 +148,10 @@ func (t *tx) forgetWaiting(j *jobEntry, n protocol.ThingName) {
 	}
 }
 
-// releaseWaiting gives things that waited their execution as the rate allows.
+// releaseWaiting gives things that waited their execution as the rate allows,
+// but not while a group of the job is built: who waits may be about to leave.
 func (t *tx) releaseWaiting(j *jobEntry) {
-	for j.waiting.len() > 0 && j.Status == job.InProgress {
+	for j.waiting.len() > 0 && j.Status == job.InProgress && !t.building(j) {
 		ok, at := j.Release(t.now)
 		if !ok {
 			t.releaseAt(j, at)
@@ -159,6 +160,27 @@ func (t *tx) releaseWaiting(j *jobEntry) {
 		n := j.waiting.first()
 		t.forgetWaiting(j, n)
 		t.queue(j, n)
+	}
+}
+
+// building reports whether a group of the job is not ACTIVE (rule 8).
+func (s *state) building(j *jobEntry) bool {
+	return slices.ContainsFunc(j.Groups, func(name protocol.ThingGroupName) bool {
+		g := s.groups[name]
+		return g != nil && g.Status.NeedsScan()
+	})
+}
+
+// resume looks again at the jobs that waited for a group to be built.
+func (s *state) resume(g protocol.ThingGroupName) {
+	for _, id := range s.targetingGroup[g] {
+		j := s.jobs[id]
+		if j.waiting.len() > 0 {
+			s.releaseAt(j, j.NextGrant)
+		}
+		for n, v := range j.visits {
+			s.dwellUntil(j, n, v.Until)
+		}
 	}
 }
 
@@ -186,6 +208,7 @@ func (t *tx) activated(g *groupEntry) {
 			t.enter(j, g.Name, joined, true)
 		}
 	}
+	t.resume(g.Name)
 }
 
 // enter plans the entry of a group's members into a job. A thing that another

@@ -79,10 +79,11 @@ func (s *state) dwellUntil(j *jobEntry, n protocol.ThingName, until time.Time) {
 }
 
 // endDwell lets a thing that has stayed for its dwell go on; one that left
-// meanwhile, or left and came again, does not wait for this timer any more.
+// meanwhile, or left and came again, does not wait for this timer any more, and
+// while a group of the job is built, another one comes behind.
 func (t *tx) endDwell(due timer) {
 	j := t.jobs[due.job]
-	if j == nil || !j.dwelling(due.thing) || t.notBefore(j.visits[due.thing].Until).After(t.now) {
+	if j == nil || t.building(j) || !j.dwelling(due.thing) || t.notBefore(j.visits[due.thing].Until).After(t.now) {
 		return
 	}
 	c := t.change(j, due.thing, true, false)

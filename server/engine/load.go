@@ -214,6 +214,7 @@ func (l *loader) linkGroups() error {
 			return fmt.Errorf("cannot read the query of thing group %q: %w", g.Name, err)
 		}
 		g.query = q
+		l.namings.add(g.Name, q)
 		l.matcher.Put(g.Name, q)
 		if g.Status.NeedsScan() {
 			l.build(g)

@@ -30,6 +30,7 @@ type state struct {
 	groups     map[protocol.ThingGroupName]*groupEntry
 	groupOrder order[protocol.ThingGroupName]
 	matcher    *group.Matcher // dynamic groups and their members
+	namings    namings
 	tree       *group.Tree    // static groups and their members
 	index      *index.Index
 	indexing   Indexing
@@ -132,6 +133,7 @@ func newState(cfg *Config, boot string) *state {
 		types:          map[protocol.ThingTypeName]*registry.ThingType{},
 		groups:         map[protocol.ThingGroupName]*groupEntry{},
 		matcher:        group.New(),
+		namings:        newNamings(),
 		tree:           group.NewTree(),
 		jobs:           map[protocol.JobID]*jobEntry{},
 		targetingGroup: map[protocol.ThingGroupName][]protocol.JobID{},

@@ -2,16 +2,16 @@ package group_test
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/muster-iot/muster/internal/naive"
+	"github.com/muster-iot/muster/internal/naive/naivetest"
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/index"
@@ -20,24 +20,27 @@ import (
 
 // TestMembershipIsTheTruth drives index and matcher through random lives of
 // things and groups, and after every step compares the membership with asking
-// every query about every thing anew.
-func TestMembershipIsTheTruth(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		f := newFleet()
-		f.populate(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"put thing":       f.putThing,
-			"flip connection": f.flipConnection,
-			"delete thing":    f.deleteThing,
-			"create group":    f.createGroup,
-			"change query":    f.changeQuery,
-			"remove group":    f.removeGroup,
-			"scan slice":      f.scanSlice,
-			"scan all":        f.scanAll,
-			"reconfigure":     f.reconfigure,
-			"restart":         f.restart,
-			"":                f.check,
-		})
+// every query about every thing anew, in the naive way.
+func TestMembershipIsTheTruth(t *testing.T) { rapid.Check(t, lives) }
+
+// FuzzMembership is the same, steered by coverage: the bytes are the draws.
+func FuzzMembership(f *testing.F) { f.Fuzz(rapid.MakeFuzz(lives)) }
+
+func lives(t *rapid.T) {
+	f := newFleet()
+	f.populate(t)
+	t.Repeat(map[string]func(*rapid.T){
+		"put thing":       f.putThing,
+		"flip connection": f.flipConnection,
+		"delete thing":    f.deleteThing,
+		"create group":    f.createGroup,
+		"change query":    f.changeQuery,
+		"remove group":    f.removeGroup,
+		"scan slice":      f.scanSlice,
+		"scan all":        f.scanAll,
+		"reconfigure":     f.reconfigure,
+		"restart":         f.restart,
+		"":                f.check,
 	})
 }
 
@@ -87,7 +90,7 @@ type modelGroup struct {
 
 func newFleet() *fleet {
 	return &fleet{
-		index: index.New(), matcher: group.New(), config: config(),
+		index: index.New(), matcher: group.New(), config: naivetest.Everything(),
 		groups: map[protocol.ThingGroupName]*modelGroup{},
 	}
 }
@@ -133,7 +136,7 @@ func (f *fleet) apply(t *rapid.T, c index.Change) {
 }
 
 func (f *fleet) putThing(t *rapid.T) {
-	f.apply(t, f.index.Put(index.Flatten(drawSource(t), f.config)))
+	f.apply(t, f.index.Put(index.Flatten(naivetest.Source(t, drawThing(t)), f.config)))
 }
 
 func (f *fleet) flipConnection(t *rapid.T) {
@@ -141,7 +144,7 @@ func (f *fleet) flipConnection(t *rapid.T) {
 	if doc == nil {
 		t.Skip("no such thing")
 	}
-	f.apply(t, f.index.Put(doc.WithConnectivity(drawConnectivity(t))))
+	f.apply(t, f.index.Put(doc.WithConnectivity(naivetest.Connectivity(t))))
 }
 
 func (f *fleet) deleteThing(t *rapid.T) { f.apply(t, f.index.Delete(drawThing(t))) }
@@ -249,9 +252,7 @@ func (f *fleet) scanAll(t *rapid.T) {
 // reconfigure gives every document other fields, one after the other. ACTIVE
 // groups stay right by Apply alone.
 func (f *fleet) reconfigure(t *rapid.T) {
-	f.config = rapid.SampledFrom([]index.Config{
-		{ThingIndexingMode: index.Off}, {ThingIndexingMode: index.Registry}, config(),
-	}).Draw(t, "config")
+	f.config = naivetest.Config(t)
 	for _, doc := range f.index.Range("", 0) {
 		f.apply(t, f.index.Put(index.Flatten(doc.Source(), f.config)))
 	}
@@ -277,9 +278,9 @@ func (f *fleet) restart(t *rapid.T) {
 // check is the invariant: the matcher lists what it answered, and the members
 // of an ACTIVE group are the things that its query matches.
 func (f *fleet) check(t *rapid.T) {
-	docs := f.index.Range("", 0)
+	things := f.things(t)
 	if f.room != nil {
-		f.checkOldest(t, docs)
+		f.checkOldest(t, things)
 	}
 	if f.matcher.Len() != len(f.groups) {
 		t.Fatalf("%d groups, want %d", f.matcher.Len(), len(f.groups))
@@ -295,159 +296,74 @@ func (f *fleet) check(t *rapid.T) {
 			groupsOf[m] = append(groupsOf[m], name)
 		}
 		if g.status == group.Active && f.room == nil {
-			checkActive(t, name, g, docs)
+			checkActive(t, name, g, things)
 		}
 	}
-	for _, doc := range docs {
-		if got := f.matcher.GroupsOf(doc.Thing()); !slices.Equal(got, groupsOf[doc.Thing()]) {
-			t.Fatalf("thing %s is in %v, want %v", doc.Thing(), got, groupsOf[doc.Thing()])
+	for _, thing := range things {
+		if got := f.matcher.GroupsOf(thing.Name); !slices.Equal(got, groupsOf[thing.Name]) {
+			t.Fatalf("thing %s is in %v, want %v", thing.Name, got, groupsOf[thing.Name])
 		}
-		delete(groupsOf, doc.Thing())
+		delete(groupsOf, thing.Name)
 	}
 	if len(groupsOf) > 0 {
 		t.Fatalf("things that are gone are members: %v", groupsOf)
 	}
 }
 
+// things are those of the index, as a search shows them.
+func (f *fleet) things(t *rapid.T) []naive.Thing {
+	var things []naive.Thing
+	for _, doc := range f.index.Range("", 0) {
+		thing, err := naivetest.Answered(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		things = append(things, thing)
+	}
+	return things
+}
+
 // checkOldest compares the memberships of every thing with the oldest groups
 // that match it, once all groups are ACTIVE.
-func (f *fleet) checkOldest(t *rapid.T, docs []*index.Document) {
+func (f *fleet) checkOldest(t *rapid.T, things []naive.Thing) {
 	for _, g := range f.groups {
 		if g.status != group.Active {
 			return
 		}
 	}
-	for _, doc := range docs {
+	for _, thing := range things {
 		var oldest []protocol.ThingGroupName
 		for name, g := range f.groups {
-			if g.query.Match(doc) {
+			if naive.Matches(g.query, thing) {
 				oldest = append(oldest, name)
 			}
 		}
 		slices.SortFunc(oldest, func(a, b protocol.ThingGroupName) int {
 			return cmp.Or(cmp.Compare(f.groups[a].born, f.groups[b].born), cmp.Compare(a, b))
 		})
-		oldest = oldest[:min(len(oldest), max(0, f.room[doc.Thing()]))]
+		oldest = oldest[:min(len(oldest), max(0, f.room[thing.Name]))]
 		slices.Sort(oldest)
-		if got := f.matcher.GroupsOf(doc.Thing()); !slices.Equal(got, oldest) {
-			t.Fatalf("thing %s with room for %d is in %v, want %v", doc.Thing(), f.room[doc.Thing()], got, oldest)
+		if got := f.matcher.GroupsOf(thing.Name); !slices.Equal(got, oldest) {
+			t.Fatalf("thing %s with room for %d is in %v, want %v", thing.Name, f.room[thing.Name], got, oldest)
 		}
 	}
 }
 
-func checkActive(t *rapid.T, name protocol.ThingGroupName, g *modelGroup, docs []*index.Document) {
-	for _, doc := range docs {
-		if want := g.query.Match(doc); g.member[doc.Thing()] != want {
-			t.Fatalf("group %s, query %s: %s is a member: %t, matches: %t", name, g.query, doc.Thing(), !want, want)
+func checkActive(t *rapid.T, name protocol.ThingGroupName, g *modelGroup, things []naive.Thing) {
+	for _, thing := range things {
+		if want := naive.Matches(g.query, thing); g.member[thing.Name] != want {
+			t.Fatalf("group %s, query %s: %s is a member: %t, matches: %t", name, g.query, thing.Name, !want, want)
 		}
 	}
 }
 
-func drawThing(t *rapid.T) protocol.ThingName {
-	return protocol.ThingName(fmt.Sprintf("t%d", rapid.IntRange(0, 4).Draw(t, "thing")))
-}
+func drawThing(t *rapid.T) protocol.ThingName { return naivetest.Thing(t, 5) }
 
 func drawGroup(t *rapid.T) protocol.ThingGroupName {
 	return protocol.ThingGroupName(fmt.Sprintf("g%d", rapid.IntRange(0, 7).Draw(t, "group")))
 }
 
-func drawConnectivity(t *rapid.T) index.Connectivity {
-	return index.Connectivity{
-		Connected:        rapid.Bool().Draw(t, "connected"),
-		Timestamp:        rapid.Int64Range(0, 3).Draw(t, "timestamp"),
-		DisconnectReason: rapid.SampledFrom([]string{"", "red"}).Draw(t, "reason"),
-	}
-}
-
-// The words of values, in things and in queries alike.
-func words() []string { return []string{"1", "1.0", "2", "3", "red", "blue", "Blue Whale", "true", ""} }
-
-func drawSource(t *rapid.T) index.Source {
-	word := rapid.SampledFrom(words())
-	src := index.Source{
-		ThingName:     drawThing(t),
-		ThingTypeName: rapid.SampledFrom([]string{"", "red", "blue"}).Draw(t, "type"),
-		GroupNames:    rapid.SampledFrom([][]string{nil, {"red"}, {"red", "blue"}}).Draw(t, "groups"),
-		Attributes:    rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "a.b"}), word, 0, 2).Draw(t, "attributes"),
-		Connectivity:  drawConnectivity(t),
-	}
-	if rapid.Bool().Draw(t, "has a shadow") {
-		src.Shadows = map[string]index.ShadowState{"": {Version: 1, Reported: drawState(t), Desired: drawState(t)}}
-	}
-	return src
-}
-
-func drawState(t *rapid.T) map[string]any {
-	state := map[string]any{}
-	for _, key := range []string{"a", "b"} {
-		switch rapid.IntRange(0, 4).Draw(t, key) {
-		case 1:
-			state[key] = rapid.SampledFrom(words()).Draw(t, "string")
-		case 2:
-			state[key] = rapid.SampledFrom([]any{true, json.Number("2"), []any{"red", json.Number("3")}, []any{[]any{}}}).Draw(t, "value")
-		case 3:
-			state[key] = map[string]any{"b": rapid.SampledFrom(words()).Draw(t, "inner string")}
-		}
-	}
-	return state
-}
-
 // drawQuery draws a query over the whole grammar.
 func drawQuery(t *rapid.T) *query.Query {
-	text := drawOr(t, 3)
-	q, err := query.Parse(text)
-	if err != nil {
-		t.Fatalf("query %q: %v", text, err)
-	}
-	return q
-}
-
-func drawOr(t *rapid.T, depth int) string {
-	if depth == 0 {
-		return drawTerm(t)
-	}
-	switch rapid.IntRange(0, 5).Draw(t, "shape") {
-	case 0:
-		return "(" + drawOr(t, depth-1) + " OR " + drawOr(t, depth-1) + ")"
-	case 1:
-		return "(" + drawOr(t, depth-1) + " " + drawOr(t, depth-1) + ")"
-	case 2:
-		return "NOT " + drawOr(t, depth-1)
-	case 3:
-		return "-(" + drawOr(t, depth-1) + ")"
-	}
-	return drawTerm(t)
-}
-
-func drawTerm(t *rapid.T) string {
-	field := rapid.SampledFrom([]string{
-		"", "", "thingName", "thingTypeName", "thingGroupNames", "registry.thingGroupNames", "attributes", "attributes.a", "attributes.b",
-		"attributes.a.b", "attributes.c", "connectivity", "connectivity.connected", "connectivity.timestamp", "connectivity.disconnectReason",
-		"shadow", "shadow.hasDelta", "shadow.reported", "shadow.reported.a", "shadow.reported.a.b", "shadow.desired.b", "shadow.delta", "shadow.delta.a", "deviceDefender",
-	}).Draw(t, "field")
-	if field == "" {
-		return drawValue(t)
-	}
-	switch rapid.IntRange(0, 4).Draw(t, "condition") {
-	case 0:
-		return field + ":*"
-	case 1:
-		return field + rapid.SampledFrom([]string{"<", ">", "<=", ">="}).Draw(t, "operator") + rapid.SampledFrom([]string{"1", "2", "-1"}).Draw(t, "number")
-	case 2:
-		return field + ":(" + drawValue(t) + rapid.SampledFrom([]string{" OR ", " ", " -"}).Draw(t, "join") + drawValue(t) + ")"
-	}
-	return field + ":" + drawValue(t)
-}
-
-func drawValue(t *rapid.T) string {
-	if rapid.IntRange(0, 3).Draw(t, "value") > 0 {
-		word := rapid.SampledFrom(words()).Draw(t, "word")
-		if word == "" || strings.Contains(word, " ") {
-			return `"` + word + `"`
-		}
-		return word
-	}
-	return rapid.SampledFrom([]string{
-		"*", "t1", "t*", "?lue", "r*d", "*e", "[1 TO 2]", "{1 TO *]", "[a TO c}", `[* TO "red"]`, "[* TO *]",
-	}).Draw(t, "pattern")
+	return naivetest.Queries{Fields: naivetest.Fields(), Groups: []string{"red", "s1"}, Patterns: true, Depth: 3}.Draw(t)
 }

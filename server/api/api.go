@@ -101,6 +101,10 @@ func (o *operations) table() map[string]restjson.Operation {
 		"iot.DescribeIndex":               restjson.Serve(o.describeIndex),
 		"iot.ListIndices":                 restjson.Serve(o.listIndices),
 		"iot.SearchIndex":                 restjson.Serve(o.searchIndex),
+		"iot.GetStatistics":               restjson.Serve(o.getStatistics),
+		"iot.GetCardinality":              restjson.Serve(o.getCardinality),
+		"iot.GetPercentiles":              restjson.Serve(o.getPercentiles),
+		"iot.GetBucketsAggregation":       restjson.Serve(o.getBucketsAggregation),
 		"iot.GetThingConnectivityData":    restjson.Serve(o.getThingConnectivityData),
 
 		"iot.CreateThingGroup":          restjson.Serve(o.createThingGroup),

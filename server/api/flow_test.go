@@ -194,15 +194,17 @@ func TestIndexing(t *testing.T) {
 		{"iot", "GET /indices", "", 200, `{"indexNames":["AWS_Things"]}`},
 		{"iot", "GET /indices/AWS_ThingGroups", "", 404, `ResourceNotFoundException {"message":"index \"AWS_ThingGroups\" does not exist or is off: switch it on with UpdateIndexingConfiguration"}`},
 		{"iot", "POST /indexing/config", `{"thingGroupIndexingConfiguration":{"thingGroupIndexingMode":"ON"}}`, 200, `{}`},
-		{"iot", "GET /indices/AWS_ThingGroups", "", 200, `{"indexName":"AWS_ThingGroups","indexStatus":"ACTIVE","schema":"THING_GROUPS"}`},
+	})
+	f.eventually("iot", "GET /indices/AWS_ThingGroups", `{"indexName":"AWS_ThingGroups","indexStatus":"ACTIVE","schema":"THING_GROUPS"}`)
+	f.run([]call{
 		{"iot", "GET /indices?maxResults=1", "", 200, `{"indexNames":["AWS_ThingGroups"],"nextToken":"TOKEN"}`},
 		{
 			"iot", "POST /indexing/config", `{"thingIndexingConfiguration":{}}`, 400,
 			`InvalidRequestException {"message":"1 validation error detected: Value null at 'thingIndexingConfiguration.thingIndexingMode' failed to satisfy constraint: Member must not be null"}`,
 		},
 		{"iot", "POST /indices/search", `{"queryString":"*","queryVersion":"2020-01-01"}`, 400, `InvalidRequestException {"message":"query version \"2020-01-01\" is not 2017-09-30"}`},
-		{"iot", "POST /indices/search", `{"queryString":"*","indexName":"Nope"}`, 404, `ResourceNotFoundException {"message":"index \"Nope\" does not exist"}`},
-		{"iot", "POST /indices/search", `{"queryString":"*","maxResults":101}`, 400, `InvalidRequestException {"message":"maxResults 101 is more than the 100 things that a search answers at once"}`},
+		{"iot", "POST /indices/search", `{"queryString":"*","indexName":"Nope"}`, 404, `ResourceNotFoundException {"message":"index \"Nope\" does not exist: there are AWS_Things and AWS_ThingGroups"}`},
+		{"iot", "POST /indices/search", `{"queryString":"*","maxResults":101}`, 400, `InvalidRequestException {"message":"maxResults 101 is more than the 100 that a search answers at once"}`},
 		{"iot", "POST /indices/search", `{"queryString":"*","maxResults":100}`, 200, `{"things":[]}`},
 		{"iot", "POST /indexing/config", `{"thingIndexingConfiguration":{"thingIndexingMode":"OFF"}}`, 200, `{}`},
 		{"iot", "POST /indices/search", `{"queryString":"*"}`, 404, `ResourceNotFoundException`},

@@ -10,13 +10,6 @@ import (
 	"github.com/muster-iot/muster/server/index"
 )
 
-const (
-	// groupIndex is the name of the index of thing groups.
-	groupIndex = "AWS_ThingGroups"
-	// maxSearch bounds the things of a page of SearchIndex (AWS IoT reference 1.4).
-	maxSearch int64 = 100
-)
-
 func (o *operations) updateIndexingConfiguration(ctx context.Context, _ restjson.Call, in *iot.UpdateIndexingConfigurationRequest) (*iot.UpdateIndexingConfigurationResponse, error) {
 	var update engine.UpdateIndexing
 	if c := in.ThingIndexingConfiguration; c != nil {
@@ -75,7 +68,7 @@ func (o *operations) getIndexingConfiguration(ctx context.Context, _ restjson.Ca
 		}
 	}
 	groups := &iot.ThingGroupIndexingConfiguration{
-		ThingGroupIndexingMode: string(groupMode(x.Group)), ManagedFields: fields(managedGroupFields()), CustomFields: fields(x.Group.CustomFields),
+		ThingGroupIndexingMode: string(x.Group.Mode), ManagedFields: fields(index.ManagedGroupFields()), CustomFields: fields(x.Group.CustomFields),
 	}
 	return &iot.GetIndexingConfigurationResponse{ThingIndexingConfiguration: things, ThingGroupIndexingConfiguration: groups}, nil
 }
@@ -87,24 +80,6 @@ func (o *operations) indexing(ctx context.Context) (engine.Indexing, error) {
 		return nil
 	})
 	return x, err
-}
-
-func groupMode(g engine.GroupIndexing) index.Mode {
-	if g.Mode == "" {
-		return index.Off
-	}
-	return g.Mode
-}
-
-// managedGroupFields are those of the index of thing groups (AWS IoT reference 3.1).
-func managedGroupFields() []index.Field {
-	return []index.Field{
-		{Name: "thingGroupName", Type: index.String},
-		{Name: "thingGroupId", Type: index.String},
-		{Name: "description", Type: index.String},
-		{Name: "parentGroupNames", Type: index.String},
-		{Name: "version", Type: index.Number},
-	}
 }
 
 func fields(declared []index.Field) []iot.Field {
@@ -123,8 +98,8 @@ func (o *operations) describeIndex(ctx context.Context, _ restjson.Call, in *iot
 	switch {
 	case in.IndexName == index.Name && x.Status != engine.IndexOff:
 		return &iot.DescribeIndexResponse{IndexName: &in.IndexName, IndexStatus: text(x.Status), Schema: new(x.Thing.Schema())}, nil
-	case in.IndexName == groupIndex && groupMode(x.Group) == index.On:
-		return &iot.DescribeIndexResponse{IndexName: &in.IndexName, IndexStatus: text(engine.IndexActive), Schema: new("THING_GROUPS")}, nil
+	case in.IndexName == index.GroupsName && x.GroupStatus != engine.IndexOff:
+		return &iot.DescribeIndexResponse{IndexName: &in.IndexName, IndexStatus: text(x.GroupStatus), Schema: new("THING_GROUPS")}, nil
 	}
 	return nil, protocol.Errorf(protocol.NotFound, "index %q does not exist or is off: switch it on with UpdateIndexingConfiguration", in.IndexName)
 }
@@ -139,8 +114,8 @@ func (o *operations) listIndices(ctx context.Context, call restjson.Call, in *io
 		return nil, err
 	}
 	var names []string
-	if groupMode(x.Group) == index.On {
-		names = append(names, groupIndex)
+	if x.GroupStatus != engine.IndexOff {
+		names = append(names, index.GroupsName)
 	}
 	if x.Status != engine.IndexOff {
 		names = append(names, index.Name)
@@ -157,46 +132,4 @@ func (o *operations) listIndices(ctx context.Context, call restjson.Call, in *io
 		}
 	}
 	return out, nil
-}
-
-func (o *operations) searchIndex(ctx context.Context, call restjson.Call, in *iot.SearchIndexRequest) (*iot.SearchIndexResponse, error) {
-	ask := engine.Question{Index: or(in.IndexName, ""), Query: in.QueryString, Version: or(in.QueryVersion, "")}
-	if ask.Index == groupIndex {
-		return nil, protocol.Errorf(protocol.InvalidRequest, "index %s cannot be searched by this server: list thing groups instead", groupIndex)
-	}
-	size := or(in.MaxResults, maxSearch)
-	if size > maxSearch {
-		return nil, protocol.Errorf(protocol.InvalidRequest, "maxResults %d is more than the %d things that a search answers at once", size, maxSearch)
-	}
-	p, err := page(call, in.NextToken, &size)
-	if err != nil {
-		return nil, err
-	}
-	found, cursor, err := engine.Search(ctx, o.engine, ask, p)
-	if err != nil {
-		return nil, err
-	}
-	out := &iot.SearchIndexResponse{Things: make([]iot.ThingDocument, len(found)), NextToken: next(call, cursor)}
-	for i, f := range found {
-		doc, err := f.Answer(f.Groups)
-		if err != nil {
-			return nil, err
-		}
-		out.Things[i] = thingDocument(doc)
-	}
-	return out, nil
-}
-
-func thingDocument(d index.ThingDocument) iot.ThingDocument {
-	shown := iot.ThingDocument{
-		ThingName: text(d.ThingName), ThingId: text(d.ThingID), ThingTypeName: text(d.ThingTypeName),
-		ThingGroupNames: d.ThingGroupNames, Attributes: d.Attributes, Shadow: text(d.Shadow),
-	}
-	if c := d.Connectivity; c != nil {
-		shown.Connectivity = &iot.ThingConnectivity{Connected: &c.Connected, DisconnectReason: text(c.DisconnectReason)}
-		if c.Timestamp != 0 {
-			shown.Connectivity.Timestamp = &c.Timestamp
-		}
-	}
-	return shown
 }

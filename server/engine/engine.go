@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,8 @@ type Engine struct {
 	ready chan struct{}
 	done  chan struct{}
 	floor atomic.Int64 // Unix nanoseconds; written by the worker (clock.go)
+	// searches holds one for every search that is running.
+	searches chan struct{}
 }
 
 // New returns an engine over a store. It touches nothing until Run.
@@ -76,6 +79,8 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, boot: cfg.NewID(), in: make(chan *call, cfg.Batch),
 		ready: make(chan struct{}), done: make(chan struct{}),
+		// One processor is left to the loop, if there are several.
+		searches: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
 	}
 	e.raise(cfg.Floor)
 	return e, nil

@@ -281,12 +281,17 @@ func (t *tx) dropGroup(g *groupEntry) {
 	delete(t.groups, g.Name)
 	t.groupOrder.remove(g.CreatedAt, g.Name)
 	t.del(protocol.GlobalShard, kindGroup, string(g.Name))
+	t.unindexGroup(g.Name)
 	t.untag(protocol.KindThingGroup, string(g.Name))
 	t.detachAll(resource{protocol.KindThingGroup, string(g.Name)}.target())
 	t.groupEvent(g.Group, "DELETED", "deleted")
 }
 
-func (t *tx) putGroup(g *groupEntry) { t.put(protocol.GlobalShard, kindGroup, string(g.Name), g.Group) }
+// putGroup stores and indexes a group.
+func (t *tx) putGroup(g *groupEntry) {
+	t.put(protocol.GlobalShard, kindGroup, string(g.Name), g.Group)
+	t.indexGroup(g.Group)
+}
 
 // build evaluates a group over the whole index in slices, while changes
 // stream in: the matcher knows the query already, so a slice only adds what

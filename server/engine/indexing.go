@@ -27,10 +27,10 @@ func (in UpdateIndexing) step(t *tx) (struct{}, error) {
 		}
 	}
 	if in.Group != nil {
-		if err := index.ValidateGroupFields(in.Group.CustomFields); err != nil {
+		if err := checkGroupIndexing(*in.Group); err != nil {
 			return struct{}{}, err
 		}
-		t.indexing.Group = *in.Group
+		t.reconfigureGroups(*in.Group)
 	}
 	if in.Thing != nil && !reflect.DeepEqual(in.Thing.Normal(), t.indexing.Thing) {
 		t.reconfigure(in.Thing.Normal())
@@ -63,7 +63,7 @@ func (t *tx) reconfigure(next index.Config) {
 	switch {
 	case next.ThingIndexingMode == index.Off:
 		t.indexing.Status = IndexOff
-		t.index = t.newIndex()
+		t.index = index.New()
 		return
 	case t.indexing.Status == IndexOff || t.indexing.Status == IndexBuilding:
 		t.indexing.Status = IndexBuilding

@@ -61,16 +61,27 @@ func load(ctx context.Context, e *Engine) (*state, error) {
 	if err := l.linkGroups(); err != nil {
 		return nil, err
 	}
-	if l.indexing.Status != IndexOff {
-		l.indexing.Status = IndexActive // what follows is a whole build
-		for _, o := range l.things.items {
-			doc := l.document(l.names[o.key])
-			l.index.Put(doc)
-			l.matcher.Recall(doc)
-		}
-	}
+	l.linkIndex()
+	l.linkGroupIndex()
 	l.linkJobs()
 	return l.state, nil
+}
+
+// linkIndex builds the index of things, with the dynamic groups that they are
+// members of.
+func (l *loader) linkIndex() {
+	if l.indexing.Status == IndexOff {
+		return
+	}
+	l.indexing.Status = IndexActive // what follows is a whole build
+	for _, o := range l.things.items {
+		doc := l.document(l.names[o.key])
+		l.index.Put(doc)
+		for _, g := range l.matcher.GroupsOf(o.key) {
+			l.index.Join(doc.ID(), g)
+		}
+		l.matcher.Recall(doc)
+	}
 }
 
 // row files one row.

@@ -12,7 +12,7 @@ import (
 // document builds what the index knows of a registered thing.
 func (s *state) document(e *entry) *index.Document {
 	src := index.Source{
-		ThingName: e.thing.Name, ThingID: e.thing.ID, ThingTypeName: string(e.thing.TypeName),
+		ThingName: e.thing.Name, ThingID: e.thing.ID, ThingTypeName: string(e.thing.TypeName), Version: e.thing.Version,
 		GroupNames:   namesOf(s.tree.AllGroupsOf(e.thing.Name)),
 		Attributes:   e.thing.Attributes,
 		Shadows:      make(map[string]index.ShadowState, len(e.shadows)),
@@ -29,6 +29,7 @@ func (s *state) document(e *entry) *index.Document {
 func (e *entry) connectivity() index.Connectivity {
 	return index.Connectivity{
 		Connected: e.presence.Connected, Timestamp: milliseconds(e.presence.At), DisconnectReason: string(e.presence.Reason),
+		Version: e.presence.Version,
 	}
 }
 
@@ -80,6 +81,10 @@ type flips map[protocol.ThingGroupName]bool
 // moveDynamic stores the memberships in dynamic groups that one change of a
 // thing brought about, publishes them and adds them to the flips.
 func (t *tx) moveDynamic(flips flips, th registry.Thing, moves []group.Membership) {
+	if len(moves) == 0 {
+		return
+	}
+	t.showMoves(th.Name, moves)
 	for _, m := range moves {
 		g := t.groups[m.Group]
 		held := g.Status != group.Active
@@ -93,6 +98,21 @@ func (t *tx) moveDynamic(flips flips, th registry.Thing, moves []group.Membershi
 			held = false
 		}
 		t.putMember(g, th, m.Joined, held)
+	}
+}
+
+// showMoves lets searches see the memberships in dynamic groups.
+func (s *state) showMoves(n protocol.ThingName, moves []group.Membership) {
+	doc := s.index.Get(n)
+	if doc == nil {
+		return // the thing is gone, and what the index knew of it
+	}
+	for _, m := range moves {
+		if m.Joined {
+			s.index.Join(doc.ID(), m.Group)
+		} else {
+			s.index.Leave(doc.ID(), m.Group)
+		}
 	}
 }
 

@@ -64,6 +64,12 @@ var errStale = protocol.Errorf(protocol.Unavailable, "the fleet was loaded again
 // durable, because it is answered only after everything before it is; if the
 // loop lost its state meanwhile, everything begins anew.
 func (e *Engine) search(ctx context.Context, ask Question, check func(*state) error, see func(*index.Selection), show func(*View)) error {
+	select {
+	case e.searches <- struct{}{}:
+		defer func() { <-e.searches }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	const attempts = 3
 	err := error(errStale)
 	for i := 0; i < attempts && errors.Is(err, errStale); i++ {
@@ -112,21 +118,21 @@ func (ask Question) open(s *state) (*index.Index, *query.Query, error) {
 	if version := cmp.Or(ask.Version, QueryVersion); version != QueryVersion {
 		return nil, nil, protocol.Errorf(protocol.InvalidRequest, "query version %q is not %s", version, QueryVersion)
 	}
+	name := cmp.Or(ask.Index, IndexName)
 	ix, status, schema := s.index, s.indexing.Status, query.Things
-	switch name := cmp.Or(ask.Index, IndexName); name {
+	switch name {
 	case IndexName:
+	case index.GroupsName:
+		ix, status, schema = s.groupIndex, s.indexing.GroupStatus, query.ThingGroups
 	default:
-		return nil, nil, protocol.Errorf(protocol.NotFound, "index %q does not exist", name)
+		return nil, nil, protocol.Errorf(protocol.NotFound, "index %q does not exist: there are %s and %s", name, IndexName, index.GroupsName)
 	}
 	switch status {
 	case IndexOff:
-		return nil, nil, protocol.Errorf(protocol.NotFound, "index %s does not exist: thing indexing is off", IndexName)
+		return nil, nil, protocol.Errorf(protocol.NotFound, "index %s is off: switch it on with UpdateIndexingConfiguration", name)
 	case IndexBuilding:
-		return nil, nil, protocol.Errorf(protocol.IndexNotReady, "index %s is BUILDING: try again when it is ACTIVE", IndexName)
+		return nil, nil, protocol.Errorf(protocol.IndexNotReady, "index %s is BUILDING: try again when it is ACTIVE", name)
 	}
-	q, err := query.ParseFor(schema, ask.Query)
-	if err != nil {
-		return nil, nil, err
-	}
-	return ix, q, q.Check(s.queryLimits(s.cfg.Rules.QueryTerms))
+	q, err := query.ParseWithin(schema, ask.Query, s.queryLimits(s.cfg.Rules.QueryTerms))
+	return ix, q, err
 }

@@ -32,7 +32,8 @@ type state struct {
 	matcher    *group.Matcher // dynamic groups and their members
 	namings    namings
 	tree       *group.Tree    // static groups and their members
-	index      *index.Index
+	index      *index.Index   // of things
+	groupIndex *index.Index   // of thing groups
 	indexing   Indexing
 	// reconfigured counts the changes of what is indexed since the start.
 	reconfigured uint64
@@ -97,9 +98,12 @@ type jobEntry struct {
 
 // Indexing is the configuration and state of the fleet index.
 type Indexing struct {
-	Thing  index.Config  `json:"thing"`
-	Group  GroupIndexing `json:"group"`
-	Status IndexStatus   `json:"status"`
+	Thing index.Config  `json:"thing"`
+	Group GroupIndexing `json:"group"`
+	// Status is the state of the index of things, GroupStatus that of the
+	// index of thing groups.
+	Status      IndexStatus `json:"status"`
+	GroupStatus IndexStatus `json:"groupStatus,omitempty"`
 }
 
 // GroupIndexing is the thing-group indexing configuration.
@@ -108,7 +112,7 @@ type GroupIndexing struct {
 	CustomFields []index.Field `json:"customFields,omitempty"`
 }
 
-// IndexStatus is the state of the index of things (AWS IoT reference 3.1).
+// IndexStatus is the state of an index (AWS IoT reference 3.1).
 type IndexStatus string
 
 // The states of DescribeIndex; an index that is off has none.
@@ -145,7 +149,7 @@ func newState(cfg *Config, boot string) *state {
 	if cfg.Rules.GroupsPerThing > 0 {
 		s.matcher.Bound(s.room, func(g protocol.ThingGroupName) time.Time { return s.groups[g].CreatedAt })
 	}
-	s.index = s.newIndex()
+	s.index, s.groupIndex = index.New(), index.New()
 	s.indexing.Thing = index.Config{}.Normal()
 	s.indexing.Group.Mode = index.Off
 	if cfg.Rules.IndexingOn {
@@ -153,13 +157,6 @@ func newState(cfg *Config, boot string) *state {
 		s.indexing.Status = IndexActive
 	}
 	return s
-}
-
-// newIndex returns an empty index whose searches see the dynamic groups too.
-func (s *state) newIndex() *index.Index {
-	ix := index.New()
-	ix.AddGroupsOf(s.matcher.GroupsOf)
-	return ix
 }
 
 // name returns the entry of a name, made if needed.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
-	"strconv"
+	"strings"
+
+	"github.com/muster-iot/muster/server/query"
 )
 
 // Kind is the type of a field that is aggregated. Values of another type are
@@ -95,16 +97,21 @@ func Buckets(things []Thing, field string, kind Kind, limit int) []Bucket {
 	return all[:min(limit, len(all))]
 }
 
-// counts says how many things have each value; numbers are one when they are
-// equal.
+// counts says how many things have each value. Numbers are one when they are
+// equal, texts when they differ by case only: of their spellings the one that
+// comes first in the order of bytes stands for all.
 func counts(things []Thing, field string, kind Kind) map[string]int64 {
-	n := map[string]int64{}
+	spelling, n := map[string]string{}, map[string]int64{}
 	for _, t := range things {
 		seen := map[string]bool{}
 		for _, v := range t.typed(field, kind) {
-			key := v.text
+			key, text := strings.ToLower(v.text), v.text
 			if f, ok := v.number(); ok && kind == Number {
-				key = strconv.FormatFloat(f, 'f', -1, 64)
+				text = query.NumberValue(f).Text
+				key = text
+			}
+			if known, found := spelling[key]; !found || text < known {
+				spelling[key] = text
 			}
 			if !seen[key] {
 				n[key]++
@@ -112,7 +119,11 @@ func counts(things []Thing, field string, kind Kind) map[string]int64 {
 			seen[key] = true
 		}
 	}
-	return n
+	named := map[string]int64{}
+	for key, count := range n {
+		named[spelling[key]] = count
+	}
+	return named
 }
 
 // numbersOf lists the values of a field among things, booleans as 0 and 1.

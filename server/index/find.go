@@ -71,8 +71,9 @@ func (s *Selection) IDs() *roaring.Bitmap { return s.ids }
 // Page returns up to limit of the things, in order of name, beginning behind
 // the name after; a limit of 0 or less is none. More says that others follow.
 func (s *Selection) Page(after protocol.ThingName, limit int) (docs []*Document, more bool) {
+	view := s.ix.view(s.q)
 	for _, id := range s.ids.ToArray() {
-		if doc := s.ix.At(id); doc != nil && doc.Name() > string(after) {
+		if doc := s.ix.At(id); doc != nil && doc.Name() > string(after) && s.q.Match(view(doc)) {
 			docs = append(docs, doc)
 		}
 	}

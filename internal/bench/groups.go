@@ -15,6 +15,7 @@ import (
 // groups.
 type groupsOptions struct {
 	parts  []string
+	fleet  fleetOptions
 	stream streamOptions
 }
 
@@ -42,7 +43,11 @@ func groupsMain(ctx context.Context, args []string) {
 func groupsFlags(args []string) (groupsOptions, error) {
 	var o groupsOptions
 	f := flag.NewFlagSet("groups", flag.ContinueOnError)
-	parts := f.String("parts", "stream", "what to measure, of stream")
+	known := []string{"search", "stream"}
+	parts := f.String("parts", strings.Join(known, ","), "what to measure")
+	o.fleet.Flags(f)
+	f.StringVar(&o.fleet.databases, "databases", "", "search: binary of internal/bench/databases")
+	f.StringVar(&o.fleet.postgres, "postgres", "", "search: folder with PostgreSQL's programs; default is Debian's")
 	f.StringVar(&o.stream.muster, "muster", "", "binary of command muster, for stream")
 	f.IntVar(&o.stream.devices, "devices", 10_000, "stream: connected devices")
 	f.IntVar(&o.stream.groups, "groups", 1000, "stream: dynamic groups")
@@ -53,7 +58,6 @@ func groupsFlags(args []string) (groupsOptions, error) {
 		return o, err
 	}
 	o.parts = strings.Split(*parts, ",")
-	known := []string{"stream"}
 	for _, p := range o.parts {
 		if !slices.Contains(known, p) {
 			return o, fmt.Errorf("part %q is none of %s", p, strings.Join(known, ", "))
@@ -96,6 +100,9 @@ func groupsTable(ctx context.Context, o groupsOptions, w io.Writer) error {
 }
 
 func (o groupsOptions) measure(ctx context.Context, part, dir string) (section, error) {
+	if part == "search" {
+		return measureFleet(ctx, o.fleet)
+	}
 	rows, err := stream(ctx, o.stream, dir)
 	return section{title: "End to end: from a change to the membership event on MQTT", rows: rows}, err
 }

@@ -23,11 +23,7 @@ import (
 
 func main() {
 	var o search.Options
-	flag.IntVar(&o.Devices, "devices", 1_000_000, "size of the fleet")
-	flag.IntVar(&o.Rounds, "rounds", 5, "how often the engines take turns")
-	flag.DurationVar(&o.Turn, "turn", 150*time.Millisecond, "how long a turn at one query is")
-	flag.IntVar(&o.Updates, "updates", 20_000, "changes of each kind in a round")
-	flag.IntVar(&o.Batch, "batch", 256, "changes in a batch")
+	o.Flags(flag.CommandLine)
 	programs := flag.String("postgres", "", "folder with PostgreSQL's programs; default is where Debian has them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

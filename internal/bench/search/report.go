@@ -1,6 +1,7 @@
 package search
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 type Report struct {
 	Devices int
 	Engines []Figures
+	// Full is what Muster takes for a fleet of FullDevices with more fields.
+	Full        Size
+	FullDevices int
 	// Absent says of engines that are not there why.
 	Absent []string `json:",omitempty"`
 }
@@ -38,12 +42,18 @@ type Asked struct {
 // Quantiles are of times.
 type Quantiles struct{ P50, P99 time.Duration }
 
+// String is both in milliseconds.
+func (q Quantiles) String() string { return Milliseconds(q.P50) + " / " + Milliseconds(q.P99) }
+
+// Milliseconds spells a time in milliseconds.
+func Milliseconds(d time.Duration) string { return fmt.Sprintf("%.3g ms", float64(d)/1e6) }
+
 func quantiles(h *hdrhistogram.Histogram) Quantiles {
 	return Quantiles{time.Duration(h.ValueAtQuantile(50)), time.Duration(h.ValueAtQuantile(99))}
 }
 
 func (r *run) report() *Report {
-	out := &Report{Devices: r.Devices}
+	out := &Report{Devices: r.Devices, FullDevices: r.Full}
 	for _, l := range r.lanes {
 		f := l.figures
 		for i, a := range l.asked {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -23,8 +24,29 @@ type Options struct {
 	Turn   time.Duration
 	// Updates is how many devices change in a round, Batch how many at once.
 	Updates, Batch int
+	// Full is how many devices the fuller set of fields is measured with.
+	Full int
 	// Progress, if set, is told what has been done.
 	Progress func(what string, took time.Duration)
+}
+
+func (o Options) check() error {
+	for name, n := range map[string]int{"devices": o.Devices, "rounds": o.Rounds, "updates": o.Updates, "batch": o.Batch, "full": o.Full} {
+		if n < 1 {
+			return fmt.Errorf("%s is %d: it is positive", name, n)
+		}
+	}
+	return nil
+}
+
+// Flags defines a flag for every size.
+func (o *Options) Flags(f *flag.FlagSet) {
+	f.IntVar(&o.Devices, "fleet", 1_000_000, "search: devices in the index and the databases")
+	f.IntVar(&o.Full, "full", 200_000, "search: devices with more fields, in the index alone")
+	f.IntVar(&o.Rounds, "turns", 5, "search: how often the engines take turns")
+	f.DurationVar(&o.Turn, "turn", 150*time.Millisecond, "search: how long a turn at one query is")
+	f.IntVar(&o.Updates, "updates", 20_000, "search: changes of each kind in a round")
+	f.IntVar(&o.Batch, "batch", 256, "search: changes in a batch")
 }
 
 // pageSize is how many devices the first page of an answer has.
@@ -38,6 +60,9 @@ func Run(ctx context.Context, o Options, engines ...Engine) (*Report, error) {
 			_ = e.Close()
 		}
 	}()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	r := &run{Options: o, fleet: Fleet(o.Devices), queries: Queries()}
 	for _, e := range engines {
 		r.lanes = append(r.lanes, &lane{engine: e, asked: make([]timings, len(r.queries)), figures: Figures{Engine: e.Name()}})
@@ -54,7 +79,14 @@ func Run(ctx context.Context, o Options, engines ...Engine) (*Report, error) {
 		}
 		r.done(step.name, begin)
 	}
-	return r.report(), nil
+	report := r.report()
+	begin := time.Now()
+	var err error
+	if report.Full, err = FullSize(o.Full); err != nil {
+		return nil, fmt.Errorf("cannot make the fuller fleet: %w", err)
+	}
+	r.done("fuller set of fields", begin)
+	return report, nil
 }
 
 // run is a run on its way.

@@ -10,13 +10,16 @@ import (
 // TestMuster: the run is made and checked against plain Go at a small size; no
 // time is judged.
 func TestMuster(t *testing.T) {
-	o := search.Options{Devices: 13_000, Rounds: 2, Turn: time.Microsecond, Updates: 500, Batch: 100}
+	o := search.Options{Devices: 13_000, Rounds: 2, Turn: time.Microsecond, Updates: 500, Batch: 100, Full: 500}
 	report, err := search.Run(t.Context(), o, search.NewMuster())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(report.Engines) != 1 || len(report.Engines[0].Queries) != len(search.Queries()) {
 		t.Fatalf("the report is %+v", report)
+	}
+	if report.Full.Rows <= 0 {
+		t.Errorf("the fuller set takes %+v", report.Full)
 	}
 	f := report.Engines[0]
 	if f.Size.Rows <= 0 || f.FlipWall <= 0 || f.ReleaseWall <= 0 || f.Build <= 0 {

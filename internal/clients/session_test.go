@@ -30,6 +30,7 @@ func (s *session) run() {
 		{"events", (*session).events},
 		{"thing types", (*session).thingTypes},
 		{"static groups", (*session).staticGroups},
+		{"aggregations", (*session).aggregations},
 		{"tags", (*session).tags},
 		{"certificates and policies", (*session).certificates},
 		{"jobs", (*session).jobs},

@@ -22,9 +22,6 @@ const (
 // groupAttributes bounds the attributes of a group (AWS IoT reference 2.4).
 const groupAttributes = 50
 
-// slice bounds the things that one step of background work looks at.
-const slice = 256
-
 func groupNotFound(g protocol.ThingGroupName) error {
 	return protocol.Errorf(protocol.NotFound, "thing group %q does not exist", g)
 }
@@ -291,52 +288,6 @@ func (t *tx) dropGroup(g *groupEntry) {
 func (t *tx) putGroup(g *groupEntry) {
 	t.put(protocol.GlobalShard, kindGroup, string(g.Name), g.Group)
 	t.indexGroup(g.Group)
-}
-
-// build evaluates a group over the whole index in slices, while changes
-// stream in: the matcher knows the query already, so a slice only adds what
-// it finds. A newer query of the group ends the older build.
-func (s *state) build(g *groupEntry) {
-	generation := g.Generation
-	g.scanned = 0
-	var after protocol.ThingName
-	var next func(t *tx) error
-	next = func(t *tx) error {
-		if t.groups[g.Name] != g || g.Generation != generation || !g.Status.NeedsScan() {
-			return nil
-		}
-		docs := t.index.Range(after, slice)
-		t.movedAll(t.matcher.Scan(g.Name, docs))
-		g.scanned += len(docs)
-		if len(docs) == slice {
-			after = docs[len(docs)-1].Thing()
-			t.later(next)
-			return nil
-		}
-		t.activate(g)
-		return nil
-	}
-	s.background = append(s.background, next)
-}
-
-// movedAll is moved for every thing of memberships in which those of one
-// thing stand together.
-func (t *tx) movedAll(moves []group.Membership) {
-	for len(moves) > 0 {
-		thing, n := moves[0].Thing, 1
-		for n < len(moves) && moves[n].Thing == thing {
-			n++
-		}
-		t.moved(*t.names[thing].thing, moves[:n], false)
-		moves = moves[n:]
-	}
-}
-
-// activate ends BUILDING or REBUILDING.
-func (t *tx) activate(g *groupEntry) {
-	g.moveOn(group.Scanned)
-	t.putGroup(g)
-	t.activated(g)
 }
 
 // moveOn takes the group's status through an event that its table allows.

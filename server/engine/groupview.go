@@ -25,7 +25,8 @@ type GroupInfo struct {
 	Jobs []protocol.JobID
 }
 
-// BuildProgress is how many of the things a build has looked at.
+// BuildProgress is how many of the things that may join or leave a build has
+// looked at; both are 0 until it is known which these are.
 type BuildProgress struct {
 	Scanned int `json:"scanned"`
 	Of      int `json:"of"`
@@ -51,7 +52,9 @@ func (s *state) progress(g *groupEntry) *BuildProgress {
 	if !g.Status.NeedsScan() {
 		return nil
 	}
-	return &BuildProgress{Scanned: min(g.scanned, s.index.Len()), Of: s.index.Len()}
+	p := g.progress
+	p.Scanned = min(p.Scanned, p.Of) // things may come while others are looked at
+	return &p
 }
 
 // MemberReason says why a thing is, or is not, in a thing group.

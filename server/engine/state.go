@@ -31,9 +31,9 @@ type state struct {
 	groupOrder order[protocol.ThingGroupName]
 	matcher    *group.Matcher // dynamic groups and their members
 	namings    namings
-	tree       *group.Tree    // static groups and their members
-	index      *index.Index   // of things
-	groupIndex *index.Index   // of thing groups
+	tree       *group.Tree  // static groups and their members
+	index      *index.Index // of things
+	groupIndex *index.Index // of thing groups
 	indexing   Indexing
 	// reconfigured counts the changes of what is indexed since the start.
 	reconfigured uint64
@@ -79,8 +79,8 @@ type groupEntry struct {
 	// held are the things that joined while the group was not ACTIVE: jobs
 	// learn of them when it is (rule 8).
 	held map[protocol.ThingName]bool
-	// scanned counts the things that the build under way has looked at.
-	scanned int
+	// progress is that of the build under way.
+	progress BuildProgress
 }
 
 // jobEntry is a job with its executions.

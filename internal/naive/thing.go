@@ -111,6 +111,9 @@ func (d document) shadow(prefix string, shadow map[string]any) {
 	there := map[string]bool{}
 	for _, section := range []string{"reported", "desired", "delta"} {
 		leaves(shadow[section], section, func(path string, v value) {
+			if len(path) > len(section+".")+512 {
+				return
+			}
 			there[path] = true
 			d.show(prefix+"."+path, v)
 		})

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/muster-iot/muster/internal/bench/search"
 )
 
 // streamOptions are the sizes of the end-to-end part.
@@ -33,7 +35,7 @@ func (o streamOptions) pick(rng *rand.Rand) change {
 func report(rng *rand.Rand) change {
 	switch x := rng.IntN(100); {
 	case x < 43:
-		return change{version, versionOf(rng)}
+		return change{version, search.Version(rng)}
 	case x < 64:
 		return change{build, rng.IntN(builds)}
 	case x < 85:
@@ -131,7 +133,7 @@ func streamMuster(ctx context.Context, o streamOptions, dir string) (streamed, e
 	c, err := assemble(ctx, subject{
 		p: p, watch: "$aws/events/thingGroupMembership/#",
 		report: func(i int, to change) (string, []byte) {
-			return "$aws/things/" + device(i) + "/shadow/update", shadowReport(to)
+			return shadowTopic(i), shadowReport(to)
 		},
 		about: func(topic []byte) (int, bool) {
 			_, thing, _, ok := membershipOf(topic)
@@ -229,10 +231,10 @@ func (c *crowd) measure(ctx context.Context, o streamOptions, w *observer) (stre
 func (c *crowd) firstReports(ctx context.Context) error {
 	rng := rand.New(rand.NewPCG(5, 5))
 	for i := range c.lights {
-		for _, to := range []change{{version, versionOf(rng)}, {build, rng.IntN(builds)}, {battery, rng.IntN(101)}, {temp, rng.IntN(140) - 20}} {
-			if err := c.send(i, to); err != nil {
-				return err
-			}
+		payload := fmt.Sprintf(`{"state":{"reported":{"softwareVersion":%d,"build":%d,"battery":%d,"temp":%d}}}`,
+			search.Version(rng), rng.IntN(builds), rng.IntN(101), rng.IntN(140)-20)
+		if err := c.send(i, shadowTopic(i), []byte(payload)); err != nil {
+			return err
 		}
 		if i%500 == 499 { // no more than the server takes without throttling
 			if err := c.settled(ctx); err != nil {
@@ -242,6 +244,8 @@ func (c *crowd) firstReports(ctx context.Context) error {
 	}
 	return c.settled(ctx)
 }
+
+func shadowTopic(i int) string { return "$aws/things/" + device(i) + "/shadow/update" }
 
 // shadowReport is the payload by which a device tells a change.
 func shadowReport(c change) []byte {

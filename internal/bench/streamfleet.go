@@ -9,23 +9,15 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"sync"
+
+	"github.com/muster-iot/muster/internal/bench/search"
 )
 
 // What the devices are like.
 const (
 	regions, models, sites = 50, 100, 2000
-	versions, builds       = 20, 1000
+	builds                 = 1000
 )
-
-// versionOf is a version as they are spread in a fleet: most devices have one
-// of few.
-func versionOf(rng *rand.Rand) int {
-	n := versions
-	for n > 1 && rng.IntN(3) > 0 {
-		n--
-	}
-	return n
-}
 
 // registerFleet registers the devices with their place and model.
 func registerFleet(ctx context.Context, a *api, devices int) error {
@@ -40,7 +32,7 @@ func registerFleet(ctx context.Context, a *api, devices int) error {
 // groupQuery is the query of a group, of the kinds that fleets have.
 func groupQuery(rng *rand.Rand, devices int) string {
 	on := "connectivity.connected:true"
-	v := fmt.Sprintf("attributes.softwareVersion:%d", versionOf(rng))
+	v := fmt.Sprintf("attributes.softwareVersion:%d", search.Version(rng))
 	region := fmt.Sprintf("attributes.region:r%d", rng.IntN(regions))
 	model := fmt.Sprintf("attributes.model:m%d", rng.IntN(models))
 	site := fmt.Sprintf("attributes.site:s%d", rng.IntN(sites))
@@ -50,7 +42,7 @@ func groupQuery(rng *rand.Rand, devices int) string {
 	case x < 400:
 		return on + " AND " + v + " AND " + model
 	case x < 500:
-		return fmt.Sprintf("attributes.softwareVersion<%d AND %s", versionOf(rng), model)
+		return fmt.Sprintf("attributes.softwareVersion<%d AND %s", search.Version(rng), model)
 	case x < 650:
 		return fmt.Sprintf("shadow.reported.build>=%d AND %s AND %s", rng.IntN(builds), site, on)
 	case x < 750:
@@ -59,7 +51,7 @@ func groupQuery(rng *rand.Rand, devices int) string {
 	case x < 850:
 		return region + " AND " + site + " AND NOT " + v + " AND " + on
 	case x < 900:
-		return fmt.Sprintf("(%s AND %s) OR (%s AND attributes.softwareVersion:%d)", region, v, model, versionOf(rng))
+		return fmt.Sprintf("(%s AND %s) OR (%s AND attributes.softwareVersion:%d)", region, v, model, search.Version(rng))
 	case x < 999:
 		return fmt.Sprintf("%s AND (shadow.reported.battery<%d OR shadow.reported.temp>%d)", site, rng.IntN(50), 60+rng.IntN(60))
 	default:

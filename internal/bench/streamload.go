@@ -91,10 +91,9 @@ func (c *crowd) connect(ctx context.Context, i int) error {
 	return nil
 }
 
-// send lets a device report and waits for nothing.
-func (c *crowd) send(i int, to change) error {
+// send lets a device publish and waits for nothing.
+func (c *crowd) send(i int, topic string, payload []byte) error {
 	l := &c.lights[i]
-	topic, payload := c.report(i, to)
 	l.sent++
 	return l.conn.Send(topic, payload)
 }
@@ -172,7 +171,8 @@ func (c *crowd) happen(ctx context.Context, i int, due time.Time, to change) {
 			l.conn.Close()
 			l.conn = nil
 		default:
-			err = c.send(i, to)
+			topic, payload := c.report(i, to)
+			err = c.send(i, topic, payload)
 		}
 		if err != nil && !c.closing.Load() {
 			err = fmt.Errorf("%s: %w", device(i), err)

@@ -28,7 +28,7 @@ func Fleet(n int) []Device {
 	fleet := make([]Device, n)
 	for i := range fleet {
 		fleet[i] = Device{
-			Name: fmt.Sprintf("dev-%07d", i), Connected: rng.IntN(100) < 77, Version: version(rng),
+			Name: fmt.Sprintf("dev-%07d", i), Connected: rng.IntN(100) < 77, Version: Version(rng),
 			Region: rng.IntN(regions), Model: rng.IntN(models), Site: rng.IntN(sites), Customer: rng.IntN(customers),
 			Build: rng.IntN(100_000), Battery: rng.IntN(101), Temp: rng.IntN(121) - 20,
 		}
@@ -36,8 +36,9 @@ func Fleet(n int) []Device {
 	return fleet
 }
 
-// version is k with a probability that goes with 1/k.
-func version(rng *rand.Rand) int {
+// Version chooses a version, k with a probability that goes with 1/k: most
+// devices have one of few.
+func Version(rng *rand.Rand) int {
 	sum := 0.0
 	for k := 1; k <= versions; k++ {
 		sum += 1 / float64(k)

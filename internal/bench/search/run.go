@@ -238,7 +238,7 @@ func (r *run) update(ctx context.Context) error {
 			r.fleet[i].Connected = !r.fleet[i].Connected
 		}
 		for _, i := range releases {
-			r.fleet[i].Version = version(rng)
+			r.fleet[i].Version = Version(rng)
 		}
 		for _, l := range r.lanes {
 			for _, c := range []struct {

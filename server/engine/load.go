@@ -27,6 +27,8 @@ type loader struct {
 	execs   []*job.Execution
 	// committedAt is the time of the last commit.
 	committedAt time.Time
+	// bound is what the memberships are right for.
+	bound boundRow
 }
 
 type member struct {
@@ -63,6 +65,7 @@ func load(ctx context.Context, e *Engine) (*state, error) {
 	}
 	l.linkIndex()
 	l.linkGroupIndex()
+	l.settle(l.bound)
 	l.linkJobs()
 	return l.state, nil
 }
@@ -184,6 +187,8 @@ func (l *loader) configRow(r store.Row) error {
 		return err
 	case keyClock:
 		return decode(r, func(c clockRow) { l.committedAt = c.At })
+	case keyBound:
+		return json.Unmarshal(r.Value, &l.bound)
 	case keyEvents:
 		return json.Unmarshal(r.Value, &l.events)
 	}

@@ -26,12 +26,13 @@ const (
 	kindJob       store.Kind = "job"       // J
 	kindTags      store.Kind = "tags"      // kind of resource \0 its name
 	kindRetained  store.Kind = "retained"  // topic
-	kindConfig    store.Kind = "config"    // indexing, events
+	kindConfig    store.Kind = "config"    // one of those below
 )
 
 const (
 	keyIndexing = "indexing"
 	keyEvents   = "events"
+	keyBound    = "bound"
 	keyClock    = "clock"
 )
 

@@ -43,6 +43,13 @@ func (m *Matcher) Recall(doc *index.Document) {
 	m.bound.refuse(thing, refused)
 }
 
+// Settle makes the memberships of a thing right whatever they were, for a bound
+// that is not the one under which they came to be, and returns who joined and
+// left, in order of group name. The document must be the thing's current one.
+func (m *Matcher) Settle(doc *index.Document) []Membership {
+	return m.Apply(index.Change{Thing: doc.Thing(), New: doc})
+}
+
 // admit carries out that groups began or ceased to match a thing, and returns
 // the memberships that this changes, in order of group name.
 func (m *Matcher) admit(thing protocol.ThingName, flips []Membership) []Membership {

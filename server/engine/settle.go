@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"github.com/muster-iot/muster/protocol"
+)
+
+// boundRow is the bound of groups per thing that the stored memberships are
+// right for.
+type boundRow struct {
+	GroupsPerThing int `json:"groupsPerThing"`
+	// Settling is set while things are brought from one bound to another: some
+	// may be at a higher one still.
+	Settling bool `json:"settling,omitempty"`
+}
+
+// settle brings memberships to a bound that is not the one of the start
+// before: things that had no room for a group and have it now join, and things
+// that are in too many leave the newest. A settling that was cut short begins
+// anew. It comes after the memberships and the index.
+func (s *state) settle(was boundRow) {
+	now := s.cfg.Rules.GroupsPerThing
+	if was == (boundRow{GroupsPerThing: now}) {
+		return
+	}
+	old := was.GroupsPerThing
+	var last ordered[protocol.ThingName]
+	var next func(t *tx) error
+	next = func(t *tx) error {
+		if last == (ordered[protocol.ThingName]{}) {
+			t.putBound(boundRow{tighter(old, now), true})
+		}
+		things := t.things.after(last)
+		for _, o := range things[:min(slice, len(things))] {
+			last = o
+			in := len(t.tree.GroupsOf(o.key)) + len(t.matcher.GroupsOf(o.key))
+			if doc := t.index.Get(o.key); doc != nil && (old > 0 && in >= old || now > 0 && in > now) {
+				t.moved(*t.names[o.key].thing, t.matcher.Settle(doc), false)
+			}
+		}
+		if len(things) > slice {
+			t.later(next)
+			return nil
+		}
+		t.putBound(boundRow{GroupsPerThing: now})
+		return nil
+	}
+	s.background = append(s.background, next)
+}
+
+// tighter is the lower of two bounds, of which 0 is none.
+func tighter(a, b int) int {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+func (t *tx) putBound(b boundRow) { t.put(protocol.GlobalShard, kindConfig, keyBound, b) }

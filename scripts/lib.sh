@@ -16,6 +16,7 @@ fi
 concurrent_packages=(
 	server
 	server/engine
+	server/index
 	server/broker
 	server/dispatch
 	server/store/...

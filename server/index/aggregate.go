@@ -79,14 +79,13 @@ func (s *Selection) tally(f Field) []counted {
 }
 
 func (s *Selection) eachValue(f Field, visit func(*Document, query.Value)) {
-	docs, _ := s.Page("", 0)
-	for _, doc := range docs {
-		for _, v := range aggregated(doc, s.ix.viewOf(doc), f.Name) {
+	s.each(func(doc *Document) {
+		for _, v := range aggregated(doc, s.ix.view(doc), f.Name) {
 			if ofType(v, f.Type) {
 				visit(doc, v)
 			}
 		}
-	}
+	})
 }
 
 func (s *Selection) bucketsOf(f Field) []Bucket {
@@ -171,10 +170,10 @@ func (d *Document) version(name string) (int64, bool) {
 		return d.source.Version, true
 	case "connectivity.version":
 		c := d.source.Connectivity
-		return c.Version, d.connectivity && c.Version > 0
+		return c.Version, d.shape.connectivity && c.Version > 0
 	}
 	shadow, isShadow := versionOfShadow(name)
-	if !isShadow || !slices.Contains(d.shadows, shadow) {
+	if !isShadow || !slices.Contains(d.shape.shadows, shadow) {
 		return 0, false
 	}
 	return d.source.Shadows[shadow].Version, true

@@ -51,7 +51,7 @@ func (d *Document) Answer(dynamic []protocol.ThingGroupName) (ThingDocument, err
 	}
 	slices.Sort(a.ThingGroupNames)
 	a.ThingGroupNames = slices.Compact(a.ThingGroupNames)
-	if d.connectivity {
+	if d.shape.connectivity {
 		c := d.source.Connectivity
 		a.Connectivity = &ThingConnectivity{Connected: c.Connected, Timestamp: c.Timestamp, DisconnectReason: c.DisconnectReason}
 	}
@@ -81,11 +81,11 @@ type shadowsAnswer struct {
 }
 
 func (d *Document) shadowJSON() (string, error) {
-	if len(d.shadows) == 0 {
+	if len(d.shape.shadows) == 0 {
 		return "", nil
 	}
 	all := shadowsAnswer{Name: map[string]*shadowAnswer{}}
-	for _, name := range d.shadows {
+	for _, name := range d.shape.shadows {
 		one := answerOf(d.source.Shadows[name])
 		if name == "" {
 			all.shadowAnswer = one

@@ -1,6 +1,11 @@
 package index
 
-import "github.com/muster-iot/muster/protocol"
+import (
+	"strings"
+
+	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server/query"
+)
 
 // Change is what one Put or Delete did to a thing's document.
 type Change struct {
@@ -23,46 +28,162 @@ func (c Change) OnlyConnectivity() bool {
 	return len(c.Fields) > 0
 }
 
-// compare makes the change from one document to another; both may be nil.
-func compare(thing protocol.ThingName, old, new *Document) Change {
-	return Change{Thing: thing, Old: old, New: new, Fields: differing(old, new)}
+// changed makes the change from one document to another; both may be nil.
+func changed(old, new *Document, differences []difference) Change {
+	c := Change{Old: old, New: new}
+	switch {
+	case new != nil:
+		c.Thing = protocol.ThingName(new.Name())
+	case old != nil:
+		c.Thing = protocol.ThingName(old.Name())
+	}
+	if len(differences) == 0 {
+		return c
+	}
+	c.Fields = make([]string, len(differences))
+	for i, d := range differences {
+		c.Fields[i] = d.name
+	}
+	return c
 }
 
-// differing walks the fields of both documents in step.
-func differing(old, new *Document) []string {
-	var names []string
-	a, b := fieldsOf(old), fieldsOf(new)
-	for len(a) > 0 || len(b) > 0 {
+// difference is a field that two documents do not have in common: its place in
+// the shape of each, absent if it is not there. Fields of connectivity stand
+// at fromConnectivity and above.
+type difference struct {
+	name     string
+	old, new int
+}
+
+const (
+	absent           = -1
+	fromConnectivity = 1 << 30
+)
+
+// differing returns the fields in which the documents differ, by name, behind
+// those in buf. Both may be nil.
+func differing(buf []difference, old, new *Document) []difference {
+	var a, b walk
+	a.begin(old)
+	b.begin(new)
+	if old != nil && new != nil && sharedValues(old, new) {
+		a.doc, b.doc = nil, nil
+		return differingConnectivity(buf, old, new)
+	}
+	buf = differingNames(buf, &a, &b, true)
+	buf = differingConnectivity(buf, old, new)
+	return differingNames(buf, &a, &b, false)
+}
+
+// sharedValues reports whether only the connectivity can differ.
+func sharedValues(a, b *Document) bool {
+	return len(a.values) == len(b.values) && a.shape == b.shape && (len(a.values) == 0 || &a.values[0] == &b.values[0])
+}
+
+// walk goes over the names of a document's shape.
+type walk struct {
+	doc *Document
+	at  int
+	end int // of this part of the names
+}
+
+func (w *walk) begin(doc *Document) { w.doc = doc }
+
+// part chooses the names before or behind those of connectivity.
+func (w *walk) part(before bool) {
+	switch {
+	case w.doc == nil:
+	case before:
+		w.end = w.doc.shape.before
+	default:
+		w.end = len(w.doc.shape.names)
+	}
+}
+
+func (w *walk) more() bool   { return w.at < w.end }
+func (w *walk) name() string { return w.doc.shape.names[w.at] }
+
+// differingNames walks the fields of both documents in step.
+func differingNames(buf []difference, a, b *walk, before bool) []difference {
+	a.part(before)
+	b.part(before)
+	for a.more() || b.more() {
+		order := 0
 		switch {
-		case len(b) == 0 || len(a) > 0 && a[0].name < b[0].name:
-			names, a = append(names, a[0].name), a[1:]
-		case len(a) == 0 || b[0].name < a[0].name:
-			names, b = append(names, b[0].name), b[1:]
+		case !b.more():
+			order = -1
+		case !a.more():
+			order = 1
 		default:
-			if !sameValues(old, a[0], new, b[0]) {
-				names = append(names, a[0].name)
+			order = strings.Compare(a.name(), b.name())
+		}
+		switch {
+		case order < 0:
+			buf = append(buf, difference{a.name(), a.at, absent})
+			a.at++
+		case order > 0:
+			buf = append(buf, difference{b.name(), absent, b.at})
+			b.at++
+		default:
+			if !sameValues(a.doc, a.at, b.doc, b.at) {
+				buf = append(buf, difference{a.name(), a.at, b.at})
 			}
-			a, b = a[1:], b[1:]
+			a.at++
+			b.at++
 		}
 	}
-	return names
+	return buf
 }
 
-func fieldsOf(d *Document) []field {
-	if d == nil {
-		return nil
+func differingConnectivity(buf []difference, old, new *Document) []difference {
+	var none [connectivityFields]*entry
+	a, b := &none, &none
+	if old != nil {
+		a = &old.connectivity
 	}
-	return d.fields
+	if new != nil {
+		b = &new.connectivity
+	}
+	for i := range connectivityFields {
+		d := difference{connectivityName(i), fromConnectivity + i, fromConnectivity + i}
+		if a[i] == nil {
+			d.old = absent
+		}
+		if b[i] == nil {
+			d.new = absent
+		}
+		if a[i] == b[i] || a[i] != nil && b[i] != nil && a[i].value[0].Equal(b[i].value[0]) {
+			continue
+		}
+		buf = append(buf, d)
+	}
+	return buf
 }
 
-func sameValues(old *Document, a field, new *Document, b field) bool {
-	if a.end-a.first != b.end-b.first {
+func sameValues(a *Document, i int, b *Document, j int) bool {
+	x, y := a.values[i], b.values[j]
+	switch {
+	case x != nil && y != nil:
+		return x == y || x.value[0].Equal(y.value[0])
+	case x != nil || y != nil:
 		return false
 	}
-	for i := range a.end - a.first {
-		if !old.values[a.first+i].Equal(new.values[b.first+i]) {
+	v, w := a.valuesAt(i), b.valuesAt(j)
+	if len(v) != len(w) {
+		return false
+	}
+	for k := range v {
+		if !v[k].Equal(w[k]) {
 			return false
 		}
 	}
 	return true
+}
+
+// valuesOfPlace returns the values of the field at a place of a difference.
+func (d *Document) valuesOfPlace(at int) []query.Value {
+	if at >= fromConnectivity {
+		return d.connectivity[at-fromConnectivity].value[:]
+	}
+	return d.valuesAt(at)
 }

@@ -5,14 +5,17 @@ import "github.com/muster-iot/muster/protocol"
 // Diff returns the change that Put of the document would make, and makes none.
 // The document must not be put afterwards.
 func (ix *Index) Diff(doc *Document) Change {
-	old := ix.Get(doc.Thing())
-	if old != nil {
+	old := ix.get(doc.Name())
+	if old != nil && !doc.put {
 		doc.id = old.id
 	}
-	return compare(doc.Thing(), old, doc)
+	return changed(old, doc, differing(nil, old, doc))
 }
 
 // DiffDelete returns the change that Delete would make, and makes none.
 func (ix *Index) DiffDelete(thing protocol.ThingName) Change {
-	return compare(thing, ix.Get(thing), nil)
+	old := ix.get(string(thing))
+	change := changed(old, nil, differing(nil, old, nil))
+	change.Thing = thing
+	return change
 }

@@ -1,31 +1,34 @@
 package index
 
 import (
-	"cmp"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/query"
 )
 
-// Document is a thing as queries see it. It is immutable; make one with [Flatten].
+// Document is a thing, or a thing group, as queries see it. It is immutable;
+// make one with [Flatten] or [FlattenGroup].
 type Document struct {
-	id           uint32 // given by Index.Put
-	source       Source
-	group        *GroupSource // of a thing group; nil for a thing
-	shadows      []string     // names of the indexed shadows, sorted
-	connectivity bool         // connectivity is indexed
+	id     uint32 // given by Index.Put
+	put    bool   // it was put into an index
+	source Source
+	group  *GroupSource // of a thing group; nil for a thing
+	shape  *shape
 
-	fields []field       // sorted by name
-	values []query.Value // of all fields, each field's in a row
+	// values are those of the fields of the shape: of most fields one, of the
+	// others nil, which is in several then.
+	values  []*entry
+	several []several
+	// connectivity holds the fields of connectivity, nil what there is not.
+	connectivity [connectivityFields]*entry
 }
 
-// field is a field of a document; its values are values[first:end], at least one.
-type field struct {
-	name       string
-	first, end int
-	hidden     bool // from terms without a field
+// several are the values of a field that has two or more.
+type several struct {
+	at     int // the field's place in the shape
+	values []query.Value
 }
 
 var _ query.Document = (*Document)(nil)
@@ -41,39 +44,24 @@ func (d *Document) ID() uint32 { return d.id }
 // thing with this connectivity, at a small part of the cost.
 func (d *Document) WithConnectivity(c Connectivity) *Document {
 	next := *d
+	next.put = false
 	next.source.Connectivity = c
-	if !d.connectivity {
-		return &next
+	if d.shape.connectivity {
+		next.connectivity = connectivityOf(c)
 	}
-	var f flattener
-	f.connectivity(c)
-	fields, values := f.group()
-	from, to := d.connectivityFields()
-	next.fields = make([]field, 0, len(d.fields)+len(fields))
-	next.values = make([]query.Value, 0, len(d.values)+len(values))
-	next.take(d.fields[:from], d.values)
-	next.take(fields, values)
-	next.take(d.fields[to:], d.values)
 	return &next
 }
 
-// connectivityFields returns where the connectivity fields begin and end.
-func (d *Document) connectivityFields() (from, to int) {
-	for from < len(d.fields) && d.fields[from].name < connectivityPrefix {
-		from++
+// connectivityOf returns the fields of connectivity.
+func connectivityOf(c Connectivity) (fields [connectivityFields]*entry) {
+	fields[connectedField] = newEntry(query.BoolValue(c.Connected), 0)
+	if c.Timestamp != 0 {
+		fields[timestampField] = newEntry(query.NewValue(strconv.FormatInt(c.Timestamp, 10)), 0)
 	}
-	for to = from; to < len(d.fields) && isConnectivity(d.fields[to].name); to++ {
+	if c.DisconnectReason != "" {
+		fields[disconnectReasonField] = newEntry(query.NewValue(c.DisconnectReason), 0)
 	}
-	return from, to
-}
-
-// take adds fields, which are sorted behind those that d has, with their values.
-func (d *Document) take(fields []field, values []query.Value) {
-	for _, f := range fields {
-		first := len(d.values)
-		d.values = append(d.values, values[f.first:f.end]...)
-		d.fields = append(d.fields, field{name: f.name, hidden: f.hidden, first: first, end: len(d.values)})
-	}
+	return fields
 }
 
 // Source returns what the document was made from. It is read-only.
@@ -81,60 +69,70 @@ func (d *Document) Source() Source { return d.source }
 
 // Fields returns the names of all fields, sorted. The caller owns the slice.
 func (d *Document) Fields() []string {
-	names := make([]string, len(d.fields))
-	for i, f := range d.fields {
-		names[i] = f.name
+	names := make([]string, 0, len(d.shape.names)+connectivityFields)
+	names = append(names, d.shape.names[:d.shape.before]...)
+	for i, e := range d.connectivity {
+		if e != nil {
+			names = append(names, connectivityName(i))
+		}
 	}
-	return names
+	return append(names, d.shape.names[d.shape.before:]...)
 }
 
 // Values returns the values of a field, which are read-only; nil if it has none.
 func (d *Document) Values(name string) []query.Value {
-	i, found := slices.BinarySearchFunc(d.fields, name, func(f field, name string) int {
-		return cmp.Compare(f.name, name)
-	})
+	if isConnectivity(name) {
+		return d.connectivityValues(name)
+	}
+	at, found := d.shape.find(name)
 	if !found {
 		return nil
 	}
-	return d.valuesOf(i)
+	return d.valuesAt(at)
 }
 
-func (d *Document) valuesOf(i int) []query.Value {
-	f := d.fields[i]
-	return d.values[f.first:f.end:f.end]
+func (d *Document) connectivityValues(name string) []query.Value {
+	for i, e := range d.connectivity {
+		if e != nil && connectivityName(i) == name {
+			return e.value[:]
+		}
+	}
+	return nil
+}
+
+// valuesAt returns the values of the field at a place of the shape.
+func (d *Document) valuesAt(at int) []query.Value {
+	if e := d.values[at]; e != nil {
+		return e.value[:]
+	}
+	for i := range d.several {
+		if d.several[i].at == at {
+			return d.several[i].values
+		}
+	}
+	return nil
 }
 
 // Has reports whether the document has a value at path or below it.
 func (d *Document) Has(path string) bool {
-	if d.Values(path) != nil {
-		return true
+	if path+"." == connectivityPrefix {
+		return d.connectivity != [connectivityFields]*entry{}
 	}
-	i, _ := slices.BinarySearchFunc(d.fields, path, func(f field, path string) int {
-		return compareBelow(f.name, path)
-	})
-	return i < len(d.fields) && compareBelow(d.fields[i].name, path) == 0
-}
-
-// compareBelow compares name with the names below path: 0 if it is one.
-func compareBelow(name, path string) int {
-	head := name[:min(len(name), len(path))]
-	if c := cmp.Compare(head, path); c != 0 {
-		return c
+	if isConnectivity(path) {
+		return d.connectivityValues(path) != nil
 	}
-	if len(name) == len(path) {
-		return -1
-	}
-	return cmp.Compare(name[len(path)], '.')
+	_, found := d.shape.find(path)
+	return found || d.shape.below(path)
 }
 
 // Each yields the registry, shadow and Device Defender values until yield
 // returns false.
 func (d *Document) Each(yield func(query.Value) bool) {
-	for i, f := range d.fields {
-		if f.hidden {
+	for at, hidden := range d.shape.hidden {
+		if hidden {
 			continue
 		}
-		for _, v := range d.valuesOf(i) {
+		for _, v := range d.valuesAt(at) {
 			if !yield(v) {
 				return
 			}
@@ -151,16 +149,11 @@ type withGroups struct {
 	added  []query.Value
 }
 
-func addGroups(d *Document, names []protocol.ThingGroupName) query.Document {
+func addGroups(d *Document, names []query.Value) query.Document {
 	if len(names) == 0 {
 		return d
 	}
-	w := withGroups{Document: d}
-	for _, name := range names {
-		w.added = append(w.added, query.NewValue(string(name)))
-	}
-	w.values = slices.Concat(d.Values(groupNamesField), w.added)
-	return w
+	return withGroups{Document: d, added: names, values: slices.Concat(d.Values(groupNamesField), names)}
 }
 
 func (w withGroups) Values(name string) []query.Value {
@@ -182,8 +175,3 @@ func (w withGroups) Each(yield func(query.Value) bool) {
 	}
 	w.Document.Each(yield)
 }
-
-const connectivityPrefix = "connectivity."
-
-// isConnectivity reports whether a field is one of the connectivity fields.
-func isConnectivity(field string) bool { return strings.HasPrefix(field, connectivityPrefix) }

@@ -1,49 +1,130 @@
 package index
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/query"
 )
 
-// Find is a search on its way. It is begun with [Index.Find] and stepped to
-// its end, on the goroutine that writes the index or on any other:
+// Find is a search on its way. It is begun with [Index.Find] and stepped to its
+// end, on any goroutine, by one at a time:
 //
 //	f := ix.Find(q)
 //	for f.Step() {
 //	}
 //	docs, more := f.Selection().Page("", 100)
+//
+// A search that is given up is simply dropped: the index knows nothing of it.
 type Find struct {
-	ix  *Index
-	q   *query.Query
-	ids *roaring.Bitmap
+	ix *Index
+	q  *query.Query
+
+	terms    []*term // of the query, to be looked up
+	prepared int
+	root     part
+	ordered  bool
+
+	seen    uint64          // changes of the index that the search has followed
+	changed *roaring.Bitmap // things that did since it began, still to be judged
+	ids     *roaring.Bitmap // the answer; of things that changed meanwhile it may be wrong
+	done    bool
 }
 
-// Find begins a search. A search that is not stepped to its end has to be closed.
-func (ix *Index) Find(q *query.Query) *Find { return &Find{ix: ix, q: q, ids: roaring.New()} }
+// Find begins a search.
+func (ix *Index) Find(q *query.Query) *Find { return &Find{ix: ix, q: q} }
+
+// Close gives a search up. It is nothing but a courtesy.
+func (f *Find) Close() { *f = Find{done: true, ix: f.ix, q: f.q, ids: f.ids, seen: f.seen} }
 
 // Step does a piece of the search that holds the index for much less than a
 // millisecond, and reports whether there is more to do.
 func (f *Find) Step() bool {
-	view := f.ix.view(f.q)
-	for _, doc := range f.ix.dense {
-		if doc != nil && f.q.Match(view(doc)) {
-			f.ids.Add(doc.id)
-		}
+	if f.done {
+		return false
 	}
+	f.ix.lock.RLock()
+	defer f.ix.lock.RUnlock()
+	if f.root == nil {
+		f.begin()
+	}
+	if !f.follow() {
+		f.begin() // too much has changed since the last step
+	}
+	b := &budget{left: f.ix.sizes.piece}
+	switch {
+	case f.ids == nil && !f.search(b):
+		return true
+	case !f.settle(b):
+		return true
+	}
+	f.done, f.root, f.terms = true, nil, nil
 	return false
 }
 
-// Close gives a search up.
-func (f *Find) Close() {}
+// begin is the state of a search before its first piece.
+func (f *Find) begin() {
+	f.terms, f.prepared, f.ordered, f.ids = nil, 0, false, nil
+	f.root = f.partOf(f.q.Root())
+	f.seen, f.changed = f.ix.recent.end(), roaring.New()
+}
+
+// follow takes down what has changed since the last step; false if that is not
+// known any more.
+func (f *Find) follow() bool {
+	ids, known := f.ix.recent.since(f.seen, 2*f.ix.sizes.recent)
+	if !known {
+		return false
+	}
+	f.seen += uint64(len(ids))
+	for _, id := range ids {
+		f.changed.Add(id)
+	}
+	return true
+}
+
+// search answers the query from the postings. What changes between two pieces
+// may be seen in one state by the one and in another by the other.
+func (f *Find) search(b *budget) bool {
+	for ; f.prepared < len(f.terms); f.prepared++ {
+		if b.spent() || !f.terms[f.prepared].prepare(b) {
+			return false
+		}
+	}
+	if !f.ordered {
+		f.root.order()
+		f.ordered = true
+	}
+	if !f.root.step(b) {
+		return false
+	}
+	answer := f.root.answer()
+	f.ids = answer.owned()
+	return true
+}
+
+// settle judges the things that changed since the search began by their
+// documents, until there are none: then the answer is right for this moment.
+func (f *Find) settle(b *budget) bool {
+	for !f.changed.IsEmpty() {
+		if b.spent() {
+			return false
+		}
+		id := f.changed.Minimum()
+		f.changed.Remove(id)
+		if b.judge(f.q); f.ix.matches(f.q, id) {
+			f.ids.Add(id)
+		} else {
+			f.ids.Remove(id)
+		}
+	}
+	return true
+}
 
 // Selection returns what the search found: exactly the things that the query
 // matched when the last step was done.
-func (f *Find) Selection() *Selection { return &Selection{ix: f.ix, q: f.q, ids: f.ids} }
+func (f *Find) Selection() *Selection {
+	return &Selection{ix: f.ix, q: f.q, ids: f.ids, seen: f.seen, changed: roaring.New()}
+}
 
 // Select runs a search from its beginning to its end.
 func (ix *Index) Select(q *query.Query) *Selection {
@@ -53,33 +134,19 @@ func (ix *Index) Select(q *query.Query) *Selection {
 	return f.Selection()
 }
 
-// Selection is a set of things that a search found. Things that have changed
-// since and that the query does not match any more are left out of what it
-// lists and aggregates.
-type Selection struct {
-	ix  *Index
-	q   *query.Query
-	ids *roaring.Bitmap
-}
+// budget is what a piece of work may still cost, in units that are about a
+// nanosecond each: work is counted, because the time is not known here.
+type budget struct{ left int }
 
-// Count returns the number of things that were found.
-func (s *Selection) Count() int { return int(s.ids.GetCardinality()) }
+const (
+	unitsOfNumber   = 4   // to add the number of a thing to a set
+	unitsOfValue    = 60  // to look at a value
+	unitsOfDocument = 300 // to look at a document
+	unitsOfTerm     = 100 // to ask a document for a term
+)
 
-// IDs returns the numbers of the things that were found. They are read-only.
-func (s *Selection) IDs() *roaring.Bitmap { return s.ids }
+func (b *budget) spend(units int) { b.left -= units }
+func (b *budget) spent() bool     { return b.left <= 0 }
 
-// Page returns up to limit of the things, in order of name, beginning behind
-// the name after; a limit of 0 or less is none. More says that others follow.
-func (s *Selection) Page(after protocol.ThingName, limit int) (docs []*Document, more bool) {
-	view := s.ix.view(s.q)
-	for _, id := range s.ids.ToArray() {
-		if doc := s.ix.At(id); doc != nil && doc.Name() > string(after) && s.q.Match(view(doc)) {
-			docs = append(docs, doc)
-		}
-	}
-	slices.SortFunc(docs, func(a, b *Document) int { return cmp.Compare(a.Name(), b.Name()) })
-	if limit > 0 && len(docs) > limit {
-		return docs[:limit], true
-	}
-	return docs, false
-}
+// judge spends what it takes to ask a query about a document.
+func (b *budget) judge(q *query.Query) { b.spend(unitsOfDocument + q.Terms()*unitsOfTerm) }

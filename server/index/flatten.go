@@ -52,24 +52,27 @@ func Flatten(src Source, cfg Config) *Document {
 	cfg = cfg.Normal()
 	doc := &Document{source: src}
 	if cfg.ThingIndexingMode == Off {
+		doc.shape = &shape{}
 		return doc
 	}
 	f := flattener{leaves: make([]leaf, 0, 64)}
 	f.registry(src)
+	var shadows []string
 	for name, state := range src.Shadows {
 		prefix, indexed := shadowPrefix(name, cfg)
 		if !indexed || !state.Exists() {
 			continue
 		}
 		f.shadow(prefix, state)
-		doc.shadows = append(doc.shadows, name)
+		shadows = append(shadows, name)
 	}
-	slices.Sort(doc.shadows)
+	f.fill(doc)
+	slices.Sort(shadows)
+	doc.shape.shadows = shadows
 	if cfg.ThingConnectivityIndexingMode == Status {
-		f.connectivity(src.Connectivity)
-		doc.connectivity = true
+		doc.shape.connectivity = true
+		doc.connectivity = connectivityOf(src.Connectivity)
 	}
-	doc.fields, doc.values = f.group()
 	return doc
 }
 
@@ -97,17 +100,8 @@ func (l leaf) value() query.Value {
 	return query.NewValue(l.text)
 }
 
-// maxPath bounds the path of a field below its section, in bytes. Every leaf
-// has its whole path as a name: without a bound, a shadow of 8 KB in which
-// hundreds of leaves lie below one long key would make a document of 8 MB.
-const maxPath = 512
-
 // flattener gathers leaves in any order.
-type flattener struct {
-	leaves []leaf
-	// longest is the longest name of a field in the section under way.
-	longest int
-}
+type flattener struct{ leaves []leaf }
 
 // addText adds a string unless it is empty.
 func (f *flattener) addText(field, text string) {
@@ -154,39 +148,19 @@ func (f *flattener) registry(src Source) {
 	}
 }
 
-func (f *flattener) connectivity(c Connectivity) {
-	f.addHidden(connectivityPrefix+"connected", c.Connected)
-	if c.Timestamp != 0 {
-		f.addHidden(connectivityPrefix+"timestamp", strconv.FormatInt(c.Timestamp, 10))
-	}
-	if c.DisconnectReason != "" {
-		f.addHidden(connectivityPrefix+"disconnectReason", c.DisconnectReason)
-	}
-}
-
 // shadow adds the sections of one shadow; its version is not searchable.
 func (f *flattener) shadow(prefix string, s ShadowState) {
 	delta, _ := s.Difference()
-	f.section(prefix+"desired", prefix+"metadata.desired", s.Desired, s.DesiredMeta)
-	f.section(prefix+"reported", prefix+"metadata.reported", s.Reported, s.ReportedMeta)
-	f.section(prefix+"delta", "", delta, nil)
+	f.object(prefix+"desired", prefix+"metadata.desired", s.Desired, s.DesiredMeta)
+	f.object(prefix+"reported", prefix+"metadata.reported", s.Reported, s.ReportedMeta)
+	f.object(prefix+"delta", "", delta, nil)
 	f.addHidden(prefix+"hasDelta", len(delta) > 0)
 }
 
-// section is object for a whole section of a shadow.
-func (f *flattener) section(path, metaPath string, section, meta map[string]any) {
-	f.longest = len(path) + len(".") + maxPath
-	f.object(path, metaPath, section, meta)
-}
-
 // object adds the members of a JSON object at path, and the timestamps of
-// those that are indexed at metaPath unless that is empty. What has too long a
-// path is not indexed.
+// those that are indexed at metaPath unless that is empty.
 func (f *flattener) object(path, metaPath string, object, meta map[string]any) {
 	for key, member := range object {
-		if len(path)+len(".")+len(key) > f.longest {
-			continue
-		}
 		memberMeta := metaPath
 		if metaPath != "" {
 			memberMeta += "." + key
@@ -244,21 +218,53 @@ func (f *flattener) timestamps(field string, meta any) {
 	}
 }
 
-// group sorts the leaves by field and text, drops repeated ones and returns
-// them as fields that point into one slice of values.
-func (f *flattener) group() ([]field, []query.Value) {
+// fill sorts the leaves by field and text, drops repeated ones and gives them
+// to a document as its fields.
+func (f *flattener) fill(doc *Document) {
 	slices.SortFunc(f.leaves, compareLeaves)
 	f.leaves = slices.Compact(f.leaves)
-	values := make([]query.Value, len(f.leaves))
-	fields := make([]field, 0, len(f.leaves))
-	for i, l := range f.leaves {
-		values[i] = l.value()
-		if i == 0 || f.leaves[i-1].field != l.field {
-			fields = append(fields, field{name: l.field, hidden: l.hidden, first: i})
+	n := f.fields()
+	s := &shape{names: make([]string, n), hidden: make([]bool, n)}
+	entries := make([]entry, n)
+	doc.values = make([]*entry, n)
+	doc.shape = s
+	rest := f.leaves
+	for at := range n {
+		first, same := rest[0], 1
+		for same < len(rest) && rest[same].field == first.field {
+			same++
 		}
-		fields[len(fields)-1].end = i + 1
+		s.names[at], s.hidden[at] = first.field, first.hidden
+		if first.field < connectivityPrefix {
+			s.before = at + 1
+		}
+		if same == 1 {
+			entries[at].value[0] = first.value()
+			doc.values[at] = &entries[at]
+		} else {
+			doc.several = append(doc.several, several{at, valuesOf(rest[:same])})
+		}
+		rest = rest[same:]
 	}
-	return fields, values
+}
+
+// fields returns how many fields the sorted leaves have.
+func (f *flattener) fields() int {
+	n := 0
+	for i, l := range f.leaves {
+		if i == 0 || f.leaves[i-1].field != l.field {
+			n++
+		}
+	}
+	return n
+}
+
+func valuesOf(leaves []leaf) []query.Value {
+	values := make([]query.Value, len(leaves))
+	for i, l := range leaves {
+		values[i] = l.value()
+	}
+	return values
 }
 
 func compareLeaves(a, b leaf) int {

@@ -1,7 +1,5 @@
 package index
 
-import "github.com/muster-iot/muster/server/query"
-
 // GroupsName is the name of the index of thing groups.
 const GroupsName = "AWS_ThingGroups"
 
@@ -30,7 +28,7 @@ func FlattenGroup(src GroupSource) *Document {
 	for name, value := range src.Attributes {
 		f.leaves = append(f.leaves, leaf{field: "attributes." + name, text: value})
 	}
-	doc.fields, doc.values = f.group()
+	f.fill(doc)
 	return doc
 }
 
@@ -57,5 +55,3 @@ func ManagedGroupFields() []Field {
 		{"version", Number},
 	}
 }
-
-var _ query.Document = (*Document)(nil)

@@ -156,9 +156,11 @@ func TestSearchSeesDynamicGroups(t *testing.T) {
 	} {
 		ix.Put(index.Flatten(src, full()))
 	}
-	ix.AddGroupsOf(func(thing protocol.ThingName) []protocol.ThingGroupName {
-		return map[protocol.ThingName][]protocol.ThingGroupName{"a": {"dyn"}, "b": {"dyn", "other"}}[thing]
-	})
+	for thing, groups := range map[protocol.ThingName][]protocol.ThingGroupName{"a": {"dyn"}, "b": {"dyn", "other"}} {
+		for _, group := range groups {
+			ix.Join(ix.Get(thing).ID(), group)
+		}
+	}
 	for _, c := range []struct {
 		query string
 		want  []protocol.ThingName
@@ -220,3 +222,5 @@ func BenchmarkSearch(b *testing.B) {
 		ix.Search(q, "", 50)
 	}
 }
+
+func thingName(i int) protocol.ThingName { return protocol.ThingName(fmt.Sprintf("t%d", i)) }

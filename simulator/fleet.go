@@ -284,7 +284,7 @@ func (f *Fleet) epoch(n int) {
 
 // message takes an event of the server.
 func (f *Fleet) message(m observer.Message) {
-	if change, ok := f.oracle.Message(m.At, m.Epoch, m.Topic, m.Payload); ok {
+	if change, ok := f.oracle.Message(m.At, m.Epoch, m.Topic, m.Payload); ok && f.oracle.Follows(change.Group) {
 		f.measure.membership(change)
 	}
 }

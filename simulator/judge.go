@@ -75,9 +75,12 @@ func claimed(e Event) oracle.Release {
 func (f *Fleet) Sample(ctx context.Context) error {
 	groups, _ := f.oracle.Watched()
 	for _, name := range groups {
-		g, err := f.api.Group(ctx, name)
+		g, err := f.describe(ctx, name)
+		if awsapi.IsNotFound(err) {
+			continue // deleted meanwhile, or D1 will say so
+		}
 		if err != nil {
-			return fmt.Errorf("cannot describe group %s: %w", name, err)
+			return err
 		}
 		if g.Status != "ACTIVE" {
 			continue
@@ -87,6 +90,9 @@ func (f *Fleet) Sample(ctx context.Context) error {
 			return err
 		}
 		members, err := f.list(ctx, name)
+		if awsapi.IsNotFound(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -94,9 +100,23 @@ func (f *Fleet) Sample(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if now, err := f.describe(ctx, name); err != nil || now.Version != g.Version || now.ARN != g.ARN {
+			continue // another group, or another query
+		}
 		f.oracle.Sample(time.Now(), oracle.GroupState{Name: name, Query: g.Query, Members: members}, before, after)
 	}
 	return nil
+}
+
+// describe describes a group, and lets the oracle know.
+func (f *Fleet) describe(ctx context.Context, name protocol.ThingGroupName) (awsapi.Group, error) {
+	asked := time.Now()
+	g, err := f.api.Group(ctx, name)
+	if err != nil {
+		return g, fmt.Errorf("cannot describe group %s: %w", name, err)
+	}
+	f.oracle.Describe(oracle.Status{Asked: asked, Group: name, Version: g.Version, Status: g.Status})
+	return g, nil
 }
 
 // list lists the members of a group, and lets the oracle know.
@@ -183,18 +203,18 @@ func (f *Fleet) state(ctx context.Context) (oracle.State, error) {
 		return s, err
 	}
 	for _, name := range groups {
-		g, err := f.api.Group(ctx, name)
+		g, err := f.describe(ctx, name)
 		if awsapi.IsNotFound(err) {
 			continue // D1 says so
 		}
 		if err != nil {
-			return s, fmt.Errorf("cannot describe group %s: %w", name, err)
+			return s, err
 		}
 		members, err := f.list(ctx, name)
 		if err != nil {
 			return s, err
 		}
-		s.Groups = append(s.Groups, oracle.GroupState{Name: name, Query: g.Query, Members: members})
+		s.Groups = append(s.Groups, oracle.GroupState{Name: name, Query: g.Query, Status: g.Status, Members: members})
 	}
 	for _, id := range ids {
 		j, err := f.job(ctx, id)

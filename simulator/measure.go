@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -202,6 +204,36 @@ func (t *track) cause(since, until time.Time) *change {
 func (f *Fleet) Watch(group protocol.ThingGroupName, job protocol.JobID) {
 	f.oracle.Watch(group, job)
 	f.measure.watch(time.Now())
+}
+
+// MakeGroup makes a dynamic group that is judged and has no job; ChangeGroup
+// gives it another query, and DeleteGroup deletes it. What changes of things
+// bring about in it is not measured.
+func (f *Fleet) MakeGroup(ctx context.Context, name protocol.ThingGroupName, query string) error {
+	f.oracle.Stand(name)
+	if _, err := f.api.CreateDynamicGroup(ctx, name, query); err != nil {
+		return fmt.Errorf("cannot make group %s: %w", name, err)
+	}
+	_, err := f.describe(ctx, name)
+	return err
+}
+
+// ChangeGroup gives a group of MakeGroup another query.
+func (f *Fleet) ChangeGroup(ctx context.Context, name protocol.ThingGroupName, query string) error {
+	if err := f.api.UpdateDynamicGroup(ctx, name, query); err != nil {
+		return fmt.Errorf("cannot change group %s: %w", name, err)
+	}
+	_, err := f.describe(ctx, name)
+	return err
+}
+
+// DeleteGroup deletes a group of MakeGroup: everything has to leave it.
+func (f *Fleet) DeleteGroup(ctx context.Context, name protocol.ThingGroupName) error {
+	f.oracle.Fall(name)
+	if err := f.api.DeleteGroup(ctx, name); err != nil {
+		return fmt.Errorf("cannot delete group %s: %w", name, err)
+	}
+	return nil
 }
 
 // Watched returns which groups and jobs the fleet is about.

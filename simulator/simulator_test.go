@@ -180,6 +180,7 @@ func shapes(t *testing.T, cfg scenario.Config, devices int) {
 	const flaps = 4
 	late := devices / 10
 	cfg.Devices, cfg.Ramp, cfg.Late = devices, time.Duration(devices)*20*time.Millisecond, late
+	cfg.Groups = 2 * time.Second
 	cfg.Storm, cfg.Flap, cfg.FlapEvery, cfg.Flaps = time.Second, 0.05, 400*time.Millisecond, flaps
 	cfg.Timeout, cfg.Seed, cfg.Run = 5*time.Minute, 1, "shapes"
 	r, err := scenario.New(cfg)
@@ -206,7 +207,7 @@ func shapes(t *testing.T, cfg scenario.Config, devices int) {
 	flapping := math.Ceil(all * cfg.Flap)
 	for name, least := range map[string]float64{
 		"ramp: things": float64(devices), "ramp: asked for/s": 49.9, "ramp: connects/s": 5, "roll-out: succeeded": float64(devices),
-		"late joiners: things": float64(late), "storm: things": all, "storm: in the busiest second": all / 10,
+		"late joiners: things": float64(late), "groups: groups": 14, "groups: changes of things": 20, "groups: drops": 1, "storm: things": all, "storm: in the busiest second": all / 10,
 		"storm: connect p99": 1e-6, "storm: change -> membership p99": 1e-6,
 		"flapping: things": flapping, "flapping: drops": flaps * flapping, "flapping: left": flapping, "flapping: joined": flapping,
 	} {
@@ -214,7 +215,7 @@ func shapes(t *testing.T, cfg scenario.Config, devices int) {
 			t.Errorf("%s is %v, at least %v was expected", name, figures[name], least)
 		}
 	}
-	if c := rep.Counts; c.Drops != int(all+flaps*flapping) {
+	if c := rep.Counts; c.Drops != int(figures["groups: drops"]+all+flaps*flapping) {
 		t.Errorf("%d connections were cut", c.Drops)
 	}
 }

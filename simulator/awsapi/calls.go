@@ -49,10 +49,11 @@ func (c *Client) CreateDynamicGroup(ctx context.Context, name protocol.ThingGrou
 
 // Group is a thing group. Query and Status are empty for static ones.
 type Group struct {
-	Name   protocol.ThingGroupName `json:"thingGroupName"`
-	ARN    string                  `json:"thingGroupArn"`
-	Query  string                  `json:"queryString"`
-	Status string                  `json:"status"`
+	Name    protocol.ThingGroupName `json:"thingGroupName"`
+	ARN     string                  `json:"thingGroupArn"`
+	Version int64                   `json:"version"`
+	Query   string                  `json:"queryString"`
+	Status  string                  `json:"status"`
 }
 
 // Group describes a thing group.
@@ -60,6 +61,35 @@ func (c *Client) Group(ctx context.Context, name protocol.ThingGroupName) (Group
 	var g Group
 	err := c.call(ctx, request{service: iot, method: http.MethodGet, path: "/thing-groups/" + url.PathEscape(string(name))}, &g)
 	return g, err
+}
+
+// UpdateDynamicGroup gives a dynamic thing group another query.
+func (c *Client) UpdateDynamicGroup(ctx context.Context, name protocol.ThingGroupName, query string) error {
+	return c.call(ctx, request{
+		service: iot, method: http.MethodPatch, path: "/dynamic-thing-groups/" + url.PathEscape(string(name)),
+		body: map[string]any{"queryString": query, "thingGroupProperties": map[string]string{}},
+	}, nil)
+}
+
+// UpdateThing sets attributes of a thing; those that are not named stay, empty
+// ones go.
+func (c *Client) UpdateThing(ctx context.Context, name protocol.ThingName, attributes map[string]string) error {
+	return c.call(ctx, request{
+		service: iot, method: http.MethodPatch, path: "/things/" + url.PathEscape(string(name)),
+		body: map[string]any{"attributePayload": map[string]any{"attributes": attributes, "merge": true}},
+	}, nil)
+}
+
+// UpdateShadow reports to a shadow of a thing; an empty name is the classic one.
+func (c *Client) UpdateShadow(ctx context.Context, thing protocol.ThingName, name string, reported map[string]any) error {
+	r := request{
+		service: iotData, method: http.MethodPost, path: "/things/" + url.PathEscape(string(thing)) + "/shadow",
+		body: map[string]any{"state": map[string]any{"reported": reported}},
+	}
+	if name != "" {
+		r.query = url.Values{"name": {name}}
+	}
+	return c.call(ctx, r, nil)
 }
 
 // Members lists the things of a thing group, all pages.

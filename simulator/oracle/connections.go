@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/muster-iot/muster/internal/naive"
 	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/server/query"
 	"github.com/muster-iot/muster/simulator/load"
 )
 
@@ -24,8 +26,9 @@ type Storm struct {
 	Things int
 }
 
-// checkG2 compares what the server believes of connections with what is. It
-// is to be asked when the fleet is at rest.
+// checkG2 compares what the server believes of connections with what is, and
+// the members of groups with what their queries say of the things as they are
+// in the world. It is to be asked when the fleet is at rest.
 func checkG2(s State) Result {
 	r := Result{Name: G2}
 	things := make(map[protocol.ThingName]Thing, len(s.Things))
@@ -39,8 +42,36 @@ func checkG2(s State) Result {
 			continue
 		}
 		r.check(t.Connected == d.Connected, d.Thing, s.At, "%s has a connection: %t; the index says %t", d.Thing, d.Connected, t.Connected)
+		world := inTheWorld(t, d)
+		for _, g := range s.Groups {
+			r.world(s, g, world)
+		}
 	}
 	return r
+}
+
+// inTheWorld is a thing as it is: connected or not, and on the version that it
+// runs, if it has had the time to say so.
+func inTheWorld(t Thing, d DeviceState) Thing {
+	t.Connected = d.Connected
+	if version, known := t.Attributes["softwareVersion"]; known && d.Idle && d.Connected && version != d.Running.Version {
+		t.Attributes = maps.Clone(t.Attributes)
+		t.Attributes["softwareVersion"] = d.Running.Version
+	}
+	return t
+}
+
+// world wants a thing to be in a group exactly when it belongs there.
+func (r *Result) world(s State, g GroupState, t Thing) {
+	q, err := query.Parse(g.Query)
+	if err != nil {
+		return // G1 says so
+	}
+	dynamic := func(name string) bool {
+		return slices.ContainsFunc(s.Groups, func(g GroupState) bool { return string(g.Name) == name })
+	}
+	want, is := naive.Matches(q, t.Outside(dynamic)), slices.Contains(g.Members, t.Name)
+	r.check(want == is, t.Name, s.At, "group %s: query %s is %t of %s as it is in the world, membership is %t", g.Name, g.Query, want, t.Name, is)
 }
 
 // Converged reports whether the server sees the connections as they are (G2).

@@ -43,6 +43,15 @@ type Presence struct {
 	order     int
 }
 
+// Status is a group as the server described it.
+type Status struct {
+	// Asked is just before the question was put.
+	Asked   time.Time
+	Group   protocol.ThingGroupName
+	Version int64
+	Status  string
+}
+
 // Ended is the server's event that an execution has reached its end.
 type Ended struct {
 	At     time.Time
@@ -123,6 +132,9 @@ type History struct {
 	// first epoch began.
 	Groups []protocol.ThingGroupName
 	Jobs   []protocol.JobID
+	// Standing are those of the groups that have no job, Gone are groups that
+	// were judged and have been deleted since.
+	Standing, Gone map[protocol.ThingGroupName]bool
 
 	Memberships []Membership
 	Presences   []Presence
@@ -132,6 +144,7 @@ type History struct {
 	Told        []Told
 	Installs    []Install
 	Listings    []Listing
+	Statuses    []Status
 	// Attempts are devices that dial, with pauses of at most Pause in between;
 	// 0 is that nothing is known of it. Storms cut all of them off.
 	Attempts []Attempt
@@ -159,8 +172,11 @@ type Thing = naive.Thing
 
 // GroupState is a group as the server answers.
 type GroupState struct {
-	Name    protocol.ThingGroupName
-	Query   string
+	Name  protocol.ThingGroupName
+	Query string
+	// Status is BUILDING, ACTIVE or REBUILDING.
+	Status string
+	// Members are as listed, page by page.
 	Members []protocol.ThingName
 }
 

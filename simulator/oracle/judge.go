@@ -12,10 +12,17 @@ const (
 	// G1: a thing is a member of a group exactly when the group's query
 	// matches it.
 	G1 = "G1"
-	// G2: in a fleet at rest, the server sees connected exactly the things that are.
+	// G2: in a fleet at rest, the server sees connected exactly the things that
+	// are, and the members of a group are those that its query matches in the world.
 	G2 = "G2"
 	// G3: membership events alternate, start with added and end in what is listed.
 	G3 = "G3"
+	// G4: a group is built once for each version of it, and until then no job
+	// gives out executions for it.
+	G4 = "G4"
+	// G5: the list of members, over all its pages, has each member once, and those
+	// that searches say are in the group.
+	G5 = "G5"
 	// J1: executions are numbered without gaps, one for each entry that qualifies.
 	J1 = "J1"
 	// J2: an execution is created and started only while its thing is a member.
@@ -36,8 +43,10 @@ const (
 func title(name string) string {
 	return map[string]string{
 		G1: "members are what the query matches",
-		G2: "connected is what is connected",
+		G2: "the server sees the world as it is",
 		G3: "membership events alternate and end in the members",
+		G4: "built once, and no job before",
+		G5: "listed once, and as searches say",
 		J1: "one execution for each entry",
 		J2: "no execution outside of membership",
 		J3: "legal transitions, one end",
@@ -82,7 +91,7 @@ func (r *Result) check(ok bool, thing protocol.ThingName, at time.Time, format s
 // Judge checks every invariant, in the order of their names.
 func Judge(h *History, s State, replay string) []Result {
 	results := []Result{
-		checkG1(h, s), checkG2(s), checkG3(h, s), checkJ1(h, s), checkJ2(h, s), checkJ3(h, s), checkD1(h, s),
+		checkG1(h, s), checkG2(s), checkG3(h, s), checkG4(h, s), checkG5(s), checkJ1(h, s), checkJ2(h, s), checkJ3(h, s), checkD1(h, s),
 		checkA4(h, s), checkA5(h, s), checkA7(h),
 	}
 	for i := range results {

@@ -18,7 +18,7 @@ type mutant struct {
 }
 
 func mutants() []mutant {
-	return slices.Concat(groupMutants(), jobMutants(), durableMutants(), deviceMutants(), connectionMutants())
+	return slices.Concat(groupMutants(), buildingMutants(), jobMutants(), durableMutants(), deviceMutants(), connectionMutants())
 }
 
 func groupMutants() []mutant {
@@ -50,9 +50,6 @@ func groupMutants() []mutant {
 			s.member(1, up, false)
 			s.replace("up removed", 0)
 		}},
-		{"listed twice", oracle.G3, func(s *story) {
-			s.state.Groups[0].Members = append(s.state.Groups[0].Members, bad)
-		}},
 		{"an announced member is not listed", oracle.G3, func(s *story) {
 			s.state.Groups[0].Members = []protocol.ThingName{bad}
 		}},
@@ -70,6 +67,30 @@ func groupMutants() []mutant {
 			s.add("restart", func(o *oracle.Oracle, _ string) { o.Epoch(s.at(6.5)) })
 			s.memberIn(2, 7, bad, true)
 			s.memberIn(2, 7.2, bad, true)
+		}},
+	}
+}
+
+func buildingMutants() []mutant {
+	return []mutant{
+		{"built twice", oracle.G4, func(s *story) { s.describe(7, 1, "REBUILDING") }},
+		{"never built", oracle.G4, func(s *story) { s.state.Groups[0].Status = "BUILDING" }},
+		{"built for ever after a change", oracle.G4, func(s *story) { s.state.Groups[0].Status = "REBUILDING" }},
+		{"a job before its group is built", oracle.G4, func(s *story) {
+			s.drop("described BUILDING", 0)
+			s.drop("described ACTIVE", 0)
+			s.describe(2.55, 1, "BUILDING")
+			s.describe(2.65, 1, "ACTIVE")
+		}},
+		{"listed twice", oracle.G5, func(s *story) {
+			s.state.Groups[0].Members = append(s.state.Groups[0].Members, bad)
+		}},
+		{"a page is left out", oracle.G5, func(s *story) { s.state.Groups[0].Members = s.state.Groups[0].Members[:1] }},
+		{"a member that no search shows", oracle.G5, func(s *story) { s.state.Things[2].Groups = nil }},
+		{"a search shows what is not listed", oracle.G5, func(s *story) { s.state.Things[0].Groups = []string{string(group)} }},
+		{"a group that is gone keeps a member", oracle.G3, func(s *story) {
+			s.add("gone", func(o *oracle.Oracle, _ string) { o.Fall(group) })
+			s.state.Groups = nil
 		}},
 	}
 }
@@ -216,6 +237,13 @@ func deviceMutants() []mutant {
 func connectionMutants() []mutant {
 	return []mutant{
 		{"a lost connection that the server does not see", oracle.G2, func(s *story) { s.device(bad).Connected = false }},
+		{"a lost connection that is never indexed", oracle.G2, func(s *story) {
+			s.drop("late online true", 0) // the world has lost it; index, members and events agree that it is there
+			s.device(late).Connected = false
+		}},
+		{"a version that is never indexed", oracle.G2, func(s *story) {
+			s.device(bad).Running = six // idle and connected: it has said so
+		}},
 		{"a connection that the server does not see", oracle.G2, func(s *story) { s.state.Things[0].Connected = false }},
 		{"a connected thing that the server does not know", oracle.G2, func(s *story) { s.state.Things = s.state.Things[1:] }},
 		{"a thing that dials without a pause", oracle.A7, func(s *story) {
@@ -250,7 +278,7 @@ func TestMutants(t *testing.T) {
 		})
 		caughtBy[m.caught]++
 	}
-	for _, name := range []string{oracle.G1, oracle.G2, oracle.G3, oracle.J1, oracle.J2, oracle.J3, oracle.D1, oracle.A4, oracle.A5, oracle.A7} {
+	for _, name := range []string{oracle.G1, oracle.G2, oracle.G3, oracle.G4, oracle.G5, oracle.J1, oracle.J2, oracle.J3, oracle.D1, oracle.A4, oracle.A5, oracle.A7} {
 		if caughtBy[name] == 0 {
 			t.Errorf("no mutant breaks %s", name)
 		}
@@ -279,6 +307,10 @@ func TestWhatIsNoViolation(t *testing.T) {
 				o.List(s.at(7.5), group, []protocol.ThingName{bad, late})
 			})
 		}},
+		{"a group that is built again for a changed query", func(s *story) {
+			s.describe(7, 2, "REBUILDING")
+			s.describe(7.1, 2, "ACTIVE")
+		}},
 		{"a report whose answer was lost", func(s *story) { s.drop("up SUCCEEDED acknowledged", 0) }},
 		{"an unacknowledged shadow report that counted", func(s *story) {
 			s.drop("up told 6", 0)
@@ -292,7 +324,7 @@ func TestWhatIsNoViolation(t *testing.T) {
 			d.Connected, d.Running = false, oracle.Release{}
 			for i := range s.state.Things {
 				if s.state.Things[i].Name == bad {
-					s.state.Things[i].Connected = false
+					s.state.Things[i].Connected, s.state.Things[i].Groups = false, nil
 				}
 			}
 			s.online(7, bad, false)

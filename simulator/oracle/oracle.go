@@ -13,6 +13,7 @@ package oracle
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -33,13 +34,17 @@ type Oracle struct {
 }
 
 // New makes an oracle that has seen nothing.
-func New() *Oracle { return &Oracle{seen: map[string]bool{}, h: History{Samples: Result{Name: G1}}} }
+func New() *Oracle {
+	return &Oracle{seen: map[string]bool{}, h: History{
+		Samples: Result{Name: G1}, Standing: map[protocol.ThingGroupName]bool{}, Gone: map[protocol.ThingGroupName]bool{},
+	}}
+}
 
 // Tally counts what was seen.
 type Tally struct {
 	// Succeeded, Failed and Rejected count acknowledged reports.
 	Succeeded, Failed, Rejected int
-	// Joins and Leaves count membership events of the watched groups.
+	// Joins and Leaves count membership events of the watched groups that have a job.
 	Joins, Leaves int
 	// Epochs counts connections of the observer, Seen everything that was seen.
 	Epochs, Seen int
@@ -66,6 +71,40 @@ func (o *Oracle) Watch(group protocol.ThingGroupName, job protocol.JobID) {
 	if !slices.Contains(o.h.Jobs, job) {
 		o.h.Jobs = append(o.h.Jobs, job)
 	}
+}
+
+// Stand adds a group that has no job to what is judged.
+func (o *Oracle) Stand(group protocol.ThingGroupName) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.h.Gone, group)
+	o.h.Standing[group] = true
+	if !slices.Contains(o.h.Groups, group) {
+		o.h.Groups = append(o.h.Groups, group)
+	}
+}
+
+// Fall says that a standing group was deleted: its members have to leave it.
+func (o *Oracle) Fall(group protocol.ThingGroupName) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.h.Standing, group)
+	o.h.Gone[group] = true
+	o.h.Groups = slices.DeleteFunc(slices.Clone(o.h.Groups), func(g protocol.ThingGroupName) bool { return g == group })
+}
+
+// Follows reports whether a group is judged and has a job.
+func (o *Oracle) Follows(group protocol.ThingGroupName) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Contains(o.h.Groups, group) && !o.h.Standing[group]
+}
+
+// Describe takes a group as the server described it.
+func (o *Oracle) Describe(s Status) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.h.Statuses = append(o.h.Statuses, s)
 }
 
 // Watched returns the groups and jobs that are judged.
@@ -127,7 +166,7 @@ func (o *Oracle) membership(at time.Time, epoch int, payload []byte) (Membership
 
 func (o *Oracle) count(m Membership) {
 	switch {
-	case !slices.Contains(o.h.Groups, m.Group):
+	case !slices.Contains(o.h.Groups, m.Group) || o.h.Standing[m.Group]:
 	case m.Added:
 		o.tally.Joins++
 	default:
@@ -231,9 +270,9 @@ func (o *Oracle) Sample(at time.Time, g GroupState, before, after []Thing) {
 			still = append(still, t)
 		}
 	}
-	r := truth(at, g, still)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	r := truth(at, g, still, o.h.dynamic)
 	o.h.Samples.Checks += r.Checks
 	o.h.Samples.Violations = append(o.h.Samples.Violations, r.Violations...)
 }
@@ -246,6 +285,7 @@ func (o *Oracle) Judge(s State, replay string) []Result {
 	// The lists only grow, so what is seen here does not change any more.
 	h.Epochs, h.Last = slices.Clone(h.Epochs), slices.Clone(h.Last)
 	h.Samples.Violations = slices.Clone(h.Samples.Violations)
+	h.Standing, h.Gone = maps.Clone(h.Standing), maps.Clone(h.Gone)
 	o.mu.Unlock()
 	return Judge(&h, s, replay)
 }

@@ -98,6 +98,12 @@ func (s *story) memberIn(epoch int, t float64, thing string, added bool) {
 	})
 }
 
+func (s *story) describe(t float64, version int64, status string) {
+	s.add("described "+status, func(o *oracle.Oracle, _ string) {
+		o.Describe(oracle.Status{Asked: s.at(t), Group: group, Version: version, Status: status})
+	})
+}
+
 func (s *story) ended(t float64, thing string, number int64, status jobs.ExecutionStatus) {
 	s.add(fmt.Sprintf("%s %d ended", thing, number), func(o *oracle.Oracle, id string) {
 		message(o, s.at(t), 1, topic.Event("jobExecution", string(job), "x"), event.JobExecutionChange{
@@ -151,6 +157,8 @@ func newStory() *story {
 		s.tell(1.1, thing, five, five, 1)
 		s.member(1.2, thing, true)
 	}
+	s.describe(2.2, 1, "BUILDING")
+	s.describe(2.3, 1, "ACTIVE")
 	id := s.identity(1, 2.4)
 	s.sight(2.5, up, id, jobs.Queued, 1, five)
 	s.sight(2.6, up, id, jobs.InProgress, 2, five)
@@ -190,9 +198,9 @@ func newStory() *story {
 
 // ending is what the server answers in the end.
 func (s *story) ending() oracle.State {
-	thing := func(name, version string) oracle.Thing {
+	thing := func(name, version string, groups ...string) oracle.Thing {
 		return oracle.Thing{
-			Name: protocol.ThingName(name), Attributes: map[string]string{"softwareVersion": version}, Indexed: true, Connected: true, Since: s.at(1).UnixMilli(),
+			Name: protocol.ThingName(name), Groups: groups, Attributes: map[string]string{"softwareVersion": version}, Indexed: true, Connected: true, Since: s.at(1).UnixMilli(),
 		}
 	}
 	device := func(name string, runs oracle.Release, idle bool, shadow int64) oracle.DeviceState {
@@ -212,9 +220,9 @@ func (s *story) ending() oracle.State {
 	return oracle.State{
 		At: s.at(8),
 		Groups: []oracle.GroupState{{
-			Name: group, Query: "connectivity.connected:true AND attributes.softwareVersion:5", Members: []protocol.ThingName{bad, late},
+			Name: group, Query: "connectivity.connected:true AND attributes.softwareVersion:5", Status: "ACTIVE", Members: []protocol.ThingName{bad, late},
 		}},
-		Things: []oracle.Thing{thing(up, "6"), thing(away, "6"), thing(bad, "5"), thing(late, "5")},
+		Things: []oracle.Thing{thing(up, "6"), thing(away, "6"), thing(bad, "5", string(group)), thing(late, "5", string(group))},
 		Jobs: []oracle.JobState{{
 			ID: job, CreatedAt: s.at(2.4), Groups: []protocol.ThingGroupName{group},
 			Executions: []oracle.ExecutionState{

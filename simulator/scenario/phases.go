@@ -31,6 +31,7 @@ func (r *Rollout) story(ctx context.Context) error {
 		{"ramp", true, r.ramp},
 		{"roll-out", true, r.rollOut},
 		{"late joiners", r.cfg.Late > 0, r.late},
+		{"groups", r.cfg.Groups > 0, r.groups},
 		{"storm", r.cfg.Storm > 0, r.storm},
 		{"flapping", r.cfg.Flap > 0, r.flapping},
 	} {
@@ -197,16 +198,21 @@ func (r *Rollout) makeGroup(ctx context.Context, name protocol.ThingGroupName, q
 	if arn, err = r.fleet.API().CreateDynamicGroup(ctx, name, query); err != nil {
 		return "", fmt.Errorf("cannot make group %s: %w", name, err)
 	}
+	return arn, r.built(ctx, name)
+}
+
+// built waits until a group is ACTIVE.
+func (r *Rollout) built(ctx context.Context, name protocol.ThingGroupName) error {
 	for {
 		g, err := r.fleet.API().Group(ctx, name)
 		if err != nil {
-			return "", fmt.Errorf("cannot describe group %s: %w", name, err)
+			return fmt.Errorf("cannot describe group %s: %w", name, err)
 		}
 		if g.Status == "ACTIVE" {
-			return arn, nil
+			return nil
 		}
 		if !pause.For(ctx, 50*time.Millisecond) {
-			return "", fmt.Errorf("group %s is still %s: %w", name, g.Status, context.Cause(ctx))
+			return fmt.Errorf("group %s is still %s: %w", name, g.Status, context.Cause(ctx))
 		}
 	}
 }

@@ -4,7 +4,7 @@
 // power fails. It owns the order of what happens and what has to hold in the
 // end; the things are a simulator.Fleet's, the judgement is the oracle's, and
 // the words are package report's. Read on in phases.go for what happens one
-// after the other, in shapes.go for storms and flapping, and in firmware.go
+// after the other, in groups.go for groups of all kinds, in shapes.go for storms and flapping, and in firmware.go
 // for how the signed versions come to be.
 package scenario
 
@@ -44,6 +44,9 @@ type Config struct {
 	Drop, Crash float64
 	DropTime    time.Duration
 	CrashPhase  update.Phase
+	// Groups, when not 0, is for how long groups of all kinds are made, changed
+	// and deleted while things change.
+	Groups time.Duration
 	// Storm, when not 0, cuts all connections at once for that time, at least
 	// simulator.StormTime.
 	Storm time.Duration
@@ -59,7 +62,7 @@ type Config struct {
 	// UpdateTime is the longest time that an update takes, download aside.
 	UpdateTime time.Duration
 	// Timeout bounds all phases together; default 60 s, and 60 s more for each
-	// of Storm and Flap. What has not come to an end by then misses a threshold.
+	// of Groups, Storm and Flap. What has not come to an end by then misses a threshold.
 	Timeout time.Duration
 	// MaxNotify is a threshold: the p99 of change -> notify-next. 0 is none.
 	MaxNotify time.Duration
@@ -96,6 +99,8 @@ type Rollout struct {
 	online  protocol.ThingGroupName
 	stay    protocol.JobID
 	expired bool
+	// standing are groups without a job; see groups.go.
+	standing []protocol.ThingGroupName
 
 	phases  []report.Phase
 	verdict verdict
@@ -117,7 +122,7 @@ func New(cfg Config) (*Rollout, error) {
 		{cfg.Devices > 0, "a roll-out needs at least one device"},
 		{cfg.Late >= 0, "the number of late joiners is negative"},
 		{fraction(cfg.Drop) && fraction(cfg.Crash) && fraction(cfg.Fail) && fraction(cfg.Flap), "fractions are 0 to 1"},
-		{cfg.Ramp >= 0 && cfg.DropTime >= 0 && cfg.UpdateTime >= 0 && cfg.Storm >= 0 && cfg.FlapEvery > 0 && cfg.Timeout > 0, "times are not negative"},
+		{cfg.Ramp >= 0 && cfg.DropTime >= 0 && cfg.UpdateTime >= 0 && cfg.Groups >= 0 && cfg.Storm >= 0 && cfg.FlapEvery > 0 && cfg.Timeout > 0, "times are not negative"},
 		{cfg.Flaps > 0, "the number of flaps is negative"},
 		{cfg.Source.From != cfg.Source.To, "the version to update to is the one to update from"},
 		{protocol.JobID(cfg.Run).Valid() && len(cfg.Run) <= 32, "the name of the run is not 1 to 32 of [a-zA-Z0-9_-]"},
@@ -170,7 +175,7 @@ func withDefaults(cfg Config) Config {
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = time.Minute
-		for _, shape := range []bool{cfg.Storm > 0, cfg.Flap > 0} {
+		for _, shape := range []bool{cfg.Groups > 0, cfg.Storm > 0, cfg.Flap > 0} {
 			if shape {
 				cfg.Timeout += time.Minute
 			}

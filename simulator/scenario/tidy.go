@@ -25,6 +25,9 @@ func (r *Rollout) tidy(ctx context.Context) error {
 		gone(api.DeleteJob(ctx, r.job)), gone(api.DeleteGroup(ctx, r.group)),
 		gone(api.DeleteJob(ctx, r.stay)), gone(api.DeleteGroup(ctx, r.online)),
 	)
+	for _, name := range r.standing {
+		failed = errors.Join(failed, gone(api.DeleteGroup(ctx, name)))
+	}
 	var g errgroup.Group
 	g.SetLimit(8)
 	for _, d := range r.fleet.Devices() {

@@ -37,6 +37,7 @@ type settings struct {
 	Late           int           `mapstructure:"late"`
 	Ramp           time.Duration `mapstructure:"ramp"`
 	RampRate       float64       `mapstructure:"ramp-rate"`
+	Groups         time.Duration `mapstructure:"groups"`
 	Storm          time.Duration `mapstructure:"storm"`
 	Flap           string        `mapstructure:"flap"`
 	FlapEvery      time.Duration `mapstructure:"flap-every"`
@@ -87,6 +88,7 @@ func runCommand() *cobra.Command {
 		Long: `run lets virtual things connect on one version (the ramp), makes the dynamic
 group that finds them and the continuous job that brings them to the next one
 (the roll-out), disturbs them as told, lets late joiners come, and then, if told,
+makes, changes and deletes groups of all kinds while things change (--groups),
 cuts all connections at once (--storm) or some again and again (--flap). After
 each of these phases it checks the invariants against what it saw and what the
 server answers.
@@ -128,6 +130,7 @@ func flags(c *cobra.Command) {
 	f.Int("late", 10, "number of new things that join after the job; they measure change -> notify-next")
 	f.Duration("ramp", 0, "time in which the things connect (default 10ms for each)")
 	f.Float64("ramp-rate", 0, "things that connect in a second, in place of --ramp; a token bucket keeps to it")
+	f.Duration("groups", 0, "make, change and delete groups of all kinds for so long, while things change, when all is updated (0 does not)")
 	f.Duration("storm", 0, "cut all connections at once for so long, at least 6s, when all is updated (0 does not)")
 	f.String("flap", "0%", "part of the things that lose their connection again and again in the end")
 	f.Duration("flap-every", 3*time.Second, "how often each of them does")
@@ -252,7 +255,7 @@ func (s settings) scenario(c *cobra.Command) (scenario.Config, error) {
 		MQTT:   s.MQTT, Devices: s.Devices, Late: s.Late, Ramp: s.Ramp, DropTime: s.DropTime, CrashPhase: update.Phase(s.CrashPhase),
 		UpdateTime: s.UpdateTime, Timeout: s.Duration, MaxNotify: s.MaxNotify, Run: s.Run, Query: s.Query, PerMinute: s.Rate, Keep: s.Keep,
 		Seed: s.Seed, Logger: logger,
-		Storm: s.Storm, FlapEvery: s.FlapEvery, Flaps: s.Flaps,
+		Groups: s.Groups, Storm: s.Storm, FlapEvery: s.FlapEvery, Flaps: s.Flaps,
 		Progress: report.NewProgress(c.ErrOrStderr(), !s.NoTTY && term.IsTerminal(int(os.Stderr.Fd()))),
 		Replay:   s.replay(c),
 	}

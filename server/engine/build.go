@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/muster-iot/muster/protocol"
@@ -81,7 +84,7 @@ func (b *building) search(t *tx) {
 	b.found = b.find.Selection().IDs()
 	refused := t.matcher.Refused(name)
 	b.group.progress.Of = int(b.found.GetCardinality()) + t.matcher.Count(name) + len(refused)
-	b.pieces = []piece{b.joiners(), b.leavers(), b.refused(refused)}
+	b.pieces = []piece{b.joiners(), b.leavers(), b.refused(refused), b.waiting()}
 }
 
 // joiners yields the things that were found and are neither members nor refused.
@@ -130,6 +133,20 @@ func (b *building) refused(things []protocol.ThingName) piece {
 		}
 		things = things[n:]
 		return docs, len(things) > 0
+	}
+}
+
+// waiting yields the things whose membership waits for the debounce, whatever
+// was found: it waits no longer.
+func (b *building) waiting() piece {
+	return func(t *tx) (docs []*index.Document, more bool) {
+		for _, thing := range slices.Sorted(maps.Keys(b.group.waits)) {
+			if len(docs) == slice {
+				return docs, true
+			}
+			docs = append(docs, t.index.Get(thing))
+		}
+		return docs, false
 	}
 }
 

@@ -61,6 +61,9 @@ func (in CreateDynamicGroup) step(t *tx) (group.Group, error) {
 	if err := in.Tags.Check(); err != nil {
 		return group.Group{}, err
 	}
+	if err := checkDebounce(true, in.Tags); err != nil {
+		return group.Group{}, err
+	}
 	g := group.Group{
 		Name: in.Name, QueryString: in.Query, QueryVersion: QueryVersion, IndexName: IndexName,
 		Status: group.Building, Description: in.Description, Attributes: attributes,

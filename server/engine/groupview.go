@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/group"
@@ -21,6 +22,10 @@ type GroupInfo struct {
 	Build *BuildProgress
 	// HeldJoins counts the members that jobs learn of when it is ACTIVE (rule 8).
 	HeldJoins int
+	// Debounce is how long joins and leaves that connectivity alone caused wait
+	// (rule 9), Debounced how many of them wait.
+	Debounce  time.Duration
+	Debounced int
 	// Jobs are the live jobs that target it, in the order of their creation.
 	Jobs []protocol.JobID
 }
@@ -38,7 +43,7 @@ func (v *View) GroupInfo(name protocol.ThingGroupName) (GroupInfo, error) {
 	if g == nil {
 		return GroupInfo{}, groupNotFound(name)
 	}
-	info := GroupInfo{Group: g.Group, Query: g.query, Build: v.t.progress(g), HeldJoins: len(g.held)}
+	info := GroupInfo{Group: g.Group, Query: g.query, Build: v.t.progress(g), HeldJoins: len(g.held), Debounce: v.t.debounce(name), Debounced: len(g.waits)}
 	info.Members = v.membership(name, true).count
 	for _, o := range v.t.jobOrder.items {
 		if slices.Contains(v.t.targetingGroup[name], o.key) {
@@ -68,6 +73,9 @@ const (
 	MemberNoMatch MemberReason = "no-match"
 	// MemberBuilding: the build of the group has not come to the thing.
 	MemberBuilding MemberReason = "group-building"
+	// MemberDebounce: the query's answer has changed by connectivity alone, and
+	// the membership will when that has lasted (rule 9).
+	MemberDebounce MemberReason = "debounce"
 	// MemberRefused: the thing is in as many groups as it may be, and older
 	// ones come first.
 	MemberRefused MemberReason = "groups-per-thing"
@@ -97,6 +105,8 @@ type GroupExplanation struct {
 	Build *BuildProgress
 	// JobsWait is that jobs learn of the member when the group is ACTIVE (rule 8).
 	JobsWait bool
+	// Until is when a membership that waits for the debounce changes.
+	Until time.Time
 	// Places are the groups that hold the places of a thing which is refused.
 	Places []protocol.ThingGroupName
 	// Through are the groups from below a static group down to the one that
@@ -139,7 +149,10 @@ func (s *state) explainDynamic(x *GroupExplanation, g *groupEntry, n protocol.Th
 	}
 	x.Member = s.matcher.Contains(g.Name, n)
 	x.Build, x.JobsWait = s.progress(g), g.held[n]
+	w, waits := g.waits[n]
 	switch {
+	case waits && w.Leaves == x.Member:
+		x.Reason, x.Until = MemberDebounce, s.notBefore(w.Until)
 	case x.Member == x.Matched && x.Member:
 		x.Reason = MemberMatches
 	case x.Member == x.Matched:

@@ -24,7 +24,9 @@ type loader struct {
 	members []member
 	waiting []waitingAt
 	visits  []visitsAt
-	execs   []*job.Execution
+	// waitRows are the memberships of a thing that wait.
+	waitRows map[protocol.ThingName][]waitAt
+	execs    []*job.Execution
 	// committedAt is the time of the last commit.
 	committedAt time.Time
 	// bound is what the memberships are right for.
@@ -46,7 +48,7 @@ type waitingAt struct {
 // load builds the state from the store: rows first, then what is derived
 // from them (index, groups, queues), then the timers and unfinished builds.
 func load(ctx context.Context, e *Engine) (*state, error) {
-	l := loader{state: newState(&e.cfg, e.boot)}
+	l := loader{state: newState(&e.cfg, e.boot), waitRows: map[protocol.ThingName][]waitAt{}}
 	err := e.cfg.Store.Load(ctx, func(r store.Row) error {
 		if err := l.row(r); err != nil {
 			return fmt.Errorf("cannot read %s %q: %w", r.Kind, r.Key, err)
@@ -83,6 +85,7 @@ func (l *loader) linkIndex() {
 		for _, g := range l.matcher.GroupsOf(o.key) {
 			l.index.Join(doc.ID(), g)
 		}
+		l.linkWaits(doc)
 		l.matcher.Recall(doc)
 	}
 }
@@ -104,6 +107,8 @@ func (l *loader) row(r store.Row) error {
 		return l.waitingRow(r)
 	case kindVisits:
 		return l.visitsRow(r)
+	case kindDebounce:
+		return l.debounceRow(r)
 	case kindGroup:
 		return decode(r, func(g group.Group) {
 			l.groups[g.Name] = &groupEntry{Group: g}

@@ -364,5 +364,6 @@ func (t *tx) finish() {
 	for _, id := range slices.Compact(t.ended) {
 		t.completeIfEnded(id)
 	}
+	t.keepWaits()
 	t.notifyQueues()
 }

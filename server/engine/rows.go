@@ -21,6 +21,7 @@ const (
 	kindExecution store.Kind = "execution" // T \0 J \0 number
 	kindWaiting   store.Kind = "waiting"   // T \0 J
 	kindVisits    store.Kind = "visits"    // T \0 J
+	kindDebounce  store.Kind = "debounce"  // T \0 G
 	kindThingType store.Kind = "thingtype" // name of the type
 	kindGroup     store.Kind = "group"     // G
 	kindJob       store.Kind = "job"       // J

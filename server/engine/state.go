@@ -56,6 +56,8 @@ type state struct {
 	unset    bool
 	// armed is for when a running execution's timer is set.
 	armed map[*job.Execution]time.Time
+	// waits are what the step under way made wait, or not wait any more (rule 9).
+	waits []group.Wait
 	// background is work in slices: building groups, rebuilding the index.
 	background []func(t *tx) error
 	// seq orders executions that are queued at the same time.
@@ -81,6 +83,7 @@ type groupEntry struct {
 	held map[protocol.ThingName]bool
 	// progress is that of the build under way.
 	progress BuildProgress
+	debounces
 }
 
 // jobEntry is a job with its executions.
@@ -146,6 +149,7 @@ func newState(cfg *Config, boot string) *state {
 		events:         EventConfig{Enabled: map[event.Type]bool{}},
 		identities:     newIdentities(),
 	}
+	s.matcher.Debounce(s.debounced())
 	if cfg.Rules.GroupsPerThing > 0 {
 		s.matcher.Bound(s.room, func(g protocol.ThingGroupName) time.Time { return s.groups[g].CreatedAt })
 	}

@@ -31,6 +31,9 @@ func (in CreateStaticGroup) step(t *tx) (group.Group, error) {
 	if err := in.Tags.Check(); err != nil {
 		return group.Group{}, err
 	}
+	if err := checkDebounce(false, in.Tags); err != nil {
+		return group.Group{}, err
+	}
 	g := group.Group{Name: in.Name, Parent: in.Parent, Description: in.Description, Attributes: attributes}
 	if old := t.groups[in.Name]; old != nil {
 		return t.sameGroup(old, g)

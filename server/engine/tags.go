@@ -66,6 +66,11 @@ func (in TagResource) step(t *tx) (struct{}, error) {
 	if err := in.Tags.Check(); err != nil {
 		return struct{}{}, err
 	}
+	if r.kind == protocol.KindThingGroup {
+		if err := checkDebounce(t.groups[protocol.ThingGroupName(r.name)].Dynamic(), in.Tags); err != nil {
+			return struct{}{}, err
+		}
+	}
 	next, err := t.tags[r].With(in.Tags)
 	if err != nil {
 		return struct{}{}, err

@@ -15,6 +15,7 @@ type timer struct {
 	at     time.Time
 	kind   timerKind
 	job    protocol.JobID
+	group  protocol.ThingGroupName
 	thing  protocol.ThingName
 	number int64
 	topic  string
@@ -28,6 +29,7 @@ const (
 	timerDwell                     // a thing may have been a target for long enough
 	timerSweep                     // clients have had their time to come back
 	timerRetained                  // a retained message may have expired
+	timerDebounce                  // a membership may have waited for long enough
 )
 
 // timers is a heap by time.
@@ -79,6 +81,8 @@ func (t *tx) fireTimers() error {
 			}
 		case timerRetained:
 			t.expireRetained(due)
+		case timerDebounce:
+			t.endWait(due)
 		}
 	}
 }

@@ -34,9 +34,10 @@ func (m *Matcher) Recall(doc *index.Document) {
 	if m.bound.room == nil || len(m.byThing[thing]) < m.bound.room(thing) {
 		return
 	}
-	var refused []*entry
+	waiting := m.debounce.waiting[thing]
+	refused := m.bound.refused[thing]
 	for _, e := range m.groups {
-		if !e.members.Has(thing) && e.query.Match(doc) {
+		if !e.members.Has(thing) && !slices.Contains(waiting, e) && e.query.Match(doc) {
 			refused = append(refused, e)
 		}
 	}

@@ -22,6 +22,7 @@ type Matcher struct {
 	byThing  map[protocol.ThingName][]*entry // sorted by name
 	triggers triggers
 	bound    bound
+	debounce debounce
 	// round numbers the calls of Apply, so that entries can be marked as
 	// already seen in this one without a set.
 	round uint64
@@ -71,6 +72,7 @@ func (m *Matcher) Remove(name protocol.ThingGroupName) []Membership {
 	m.triggers.remove(e)
 	delete(m.groups, name)
 	m.bound.forget(e)
+	m.debounce.forget(e)
 	var changed []Membership
 	for _, thing := range e.all() {
 		m.leave(e, thing)
@@ -130,7 +132,7 @@ func (m *Matcher) Apply(c index.Change) []Membership {
 		}
 	})
 	slices.SortFunc(changed, compareGroup)
-	return m.admit(c.Thing, changed)
+	return m.admit(c.Thing, m.hold(c, changed))
 }
 
 func compareGroup(a, b Membership) int { return cmp.Compare(a.Group, b.Group) }
@@ -149,6 +151,7 @@ func (m *Matcher) candidates(c index.Change, visit func(*entry)) {
 // leaveAll takes a thing that is gone out of all its groups.
 func (m *Matcher) leaveAll(thing protocol.ThingName) []Membership {
 	delete(m.bound.refused, thing)
+	m.debounce.endAll(thing)
 	entries := slices.Clone(m.byThing[thing])
 	var left []Membership
 	for _, e := range entries {
@@ -170,6 +173,7 @@ func (m *Matcher) Scan(name protocol.ThingGroupName, docs []*index.Document) []M
 	var changed []Membership
 	for _, doc := range docs {
 		thing, matches := doc.Thing(), e.query.Match(doc)
+		m.debounce.end(thing, e)
 		var flip []Membership
 		if matches != (e.members.Has(thing) || m.bound.refuses(thing, e)) {
 			flip = []Membership{{Thing: thing, Group: name, Joined: matches}}

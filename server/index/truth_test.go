@@ -26,7 +26,7 @@ func FuzzSearch(f *testing.F) { f.Fuzz(rapid.MakeFuzz(searches)) }
 
 func searches(t *rapid.T) {
 	l := &lives{
-		T: t, index: index.New(), config: naivetest.Everything(), groups: map[protocol.ThingName]map[protocol.ThingGroupName]bool{},
+		T: t, index: rapid.SampledFrom([]func() *index.Index{index.New, index.NewSmall}).Draw(t, "size")(), config: naivetest.Everything(), groups: map[protocol.ThingName]map[protocol.ThingGroupName]bool{},
 		ask: naivetest.Queries{Fields: naivetest.Fields(), Groups: []string{"red", "s1", "blue", "d2"}, Patterns: true, Depth: 3},
 	}
 	for range 4 {

@@ -68,6 +68,9 @@ type counted struct {
 // tally counts the values of a field, by number in ascending order; of a field
 // of type String all count as one number.
 func (s *Selection) tally(f Field) []counted {
+	if all, ok := s.byEntries(f); ok {
+		return countedOf(all, f.Type)
+	}
 	counts := map[float64]int64{}
 	s.eachValue(f, func(_ *Document, v query.Value) { counts[worth(v, f.Type)]++ })
 	var all []counted
@@ -89,6 +92,11 @@ func (s *Selection) eachValue(f Field, visit func(*Document, query.Value)) {
 }
 
 func (s *Selection) bucketsOf(f Field) []Bucket {
+	if all, ok := s.byEntries(f); ok {
+		if buckets, ok := bucketsByEntries(all, f.Type); ok {
+			return buckets
+		}
+	}
 	spelling, counts := map[string]string{}, map[string]int64{}
 	last := map[string]*Document{}
 	s.eachValue(f, func(doc *Document, v query.Value) {

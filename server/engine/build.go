@@ -1,9 +1,6 @@
 package engine
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/muster-iot/muster/protocol"
@@ -11,12 +8,8 @@ import (
 	"github.com/muster-iot/muster/server/index"
 )
 
-const (
-	// slice bounds the things that one step of background work evaluates.
-	slice = 256
-	// glance bounds those that it only compares with what a search found.
-	glance = 1024
-)
+// slice bounds the things that one step of background work evaluates.
+const slice = 256
 
 // building is a group that is evaluated over the whole index, a slice at a
 // time, while changes stream in. The matcher knows the query before the index is
@@ -27,20 +20,17 @@ type building struct {
 	group      *groupEntry
 	generation int64
 	find       *index.Find
-	found      *roaring.Bitmap
-	// pieces are what is left to do: each yields some things to evaluate, and
-	// whether it has more.
-	pieces []piece
+	// left is what there is still to do: it yields some things to evaluate, and
+	// whether there are more. It is nil until it is known.
+	left func(t *tx) (docs []*index.Document, more bool)
 }
-
-type piece func(t *tx) (docs []*index.Document, more bool)
 
 // build evaluates a group anew. A newer query of the group ends the older build.
 func (s *state) build(g *groupEntry) {
 	b := &building{group: g, generation: g.Generation}
 	if g.query.HasFieldless() {
 		// A search also sees the names of dynamic groups, which a group must not.
-		b.pieces = []piece{b.everything()}
+		b.left = b.everything()
 	}
 	g.progress = BuildProgress{}
 	s.background = append(s.background, b.step)
@@ -54,17 +44,14 @@ func (b *building) step(t *tx) error {
 		}
 		return nil
 	}
-	if b.pieces == nil {
+	if b.left == nil {
 		b.search(t)
 		t.later(b.step)
 		return nil
 	}
-	docs, more := b.pieces[0](t)
+	docs, more := b.left(t)
 	t.movedAll(t.matcher.Scan(g.Name, docs))
-	if !more {
-		b.pieces = b.pieces[1:]
-	}
-	if len(b.pieces) > 0 {
+	if more {
 		t.later(b.step)
 		return nil
 	}
@@ -74,30 +61,23 @@ func (b *building) step(t *tx) error {
 
 // search takes a step of the search; at its end it is known what there is to do.
 func (b *building) search(t *tx) {
-	name := b.group.Name
 	if b.find == nil {
 		b.find = t.index.Find(b.group.query)
 	}
 	if b.find.Step() {
 		return
 	}
-	b.found = b.find.Selection().IDs()
-	refused := t.matcher.Refused(name)
-	b.group.progress.Of = int(b.found.GetCardinality()) + t.matcher.Count(name) + len(refused)
-	b.pieces = []piece{b.joiners(), b.leavers(), b.refused(refused), b.waiting()}
+	unsettled := t.matcher.Unsettled(b.group.Name, b.find.Selection().IDs())
+	b.group.progress.Of = int(unsettled.GetCardinality())
+	b.left = b.some(unsettled.Iterator())
 }
 
-// joiners yields the things that were found and are neither members nor refused.
-func (b *building) joiners() piece {
-	ids := b.found.Iterator()
+// some yields the things of these numbers that are still there.
+func (b *building) some(ids roaring.IntPeekable) func(t *tx) ([]*index.Document, bool) {
 	return func(t *tx) (docs []*index.Document, more bool) {
-		for range glance {
-			if !ids.HasNext() || len(docs) == slice {
-				break
-			}
+		for n := 0; n < slice && ids.HasNext(); n++ {
 			b.group.progress.Scanned++
-			doc := t.index.At(ids.Next())
-			if doc != nil && !t.matcher.Contains(b.group.Name, doc.Thing()) && !t.matcher.Refuses(b.group.Name, doc.Thing()) {
+			if doc := t.index.At(ids.Next()); doc != nil {
 				docs = append(docs, doc)
 			}
 		}
@@ -105,60 +85,8 @@ func (b *building) joiners() piece {
 	}
 }
 
-// leavers yields the members that were not found.
-func (b *building) leavers() piece {
-	var after protocol.ThingName
-	return func(t *tx) (docs []*index.Document, more bool) {
-		members, more := t.matcher.Page(b.group.Name, after, glance)
-		for i, n := range members {
-			if len(docs) == slice {
-				return docs, i < len(members)
-			}
-			after = n
-			b.group.progress.Scanned++
-			docs = b.unlessFound(docs, t.index.Get(n))
-		}
-		return docs, more
-	}
-}
-
-// refused yields those of the things without room for the group that were not
-// found: they are not to be admitted when they have room.
-func (b *building) refused(things []protocol.ThingName) piece {
-	return func(t *tx) (docs []*index.Document, more bool) {
-		n := min(slice, len(things))
-		for _, thing := range things[:n] {
-			b.group.progress.Scanned++
-			docs = b.unlessFound(docs, t.index.Get(thing))
-		}
-		things = things[n:]
-		return docs, len(things) > 0
-	}
-}
-
-// waiting yields the things whose membership waits for the debounce, whatever
-// was found: it waits no longer.
-func (b *building) waiting() piece {
-	return func(t *tx) (docs []*index.Document, more bool) {
-		for _, thing := range slices.Sorted(maps.Keys(b.group.waits)) {
-			if len(docs) == slice {
-				return docs, true
-			}
-			docs = append(docs, t.index.Get(thing))
-		}
-		return docs, false
-	}
-}
-
-func (b *building) unlessFound(docs []*index.Document, doc *index.Document) []*index.Document {
-	if doc == nil || b.found.Contains(doc.ID()) {
-		return docs
-	}
-	return append(docs, doc)
-}
-
 // everything yields all things, in the order of their names.
-func (b *building) everything() piece {
+func (b *building) everything() func(t *tx) ([]*index.Document, bool) {
 	var after protocol.ThingName
 	return func(t *tx) (docs []*index.Document, more bool) {
 		docs = t.index.Range(after, slice)

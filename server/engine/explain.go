@@ -63,5 +63,5 @@ func (s *state) reason(j *jobEntry, n protocol.ThingName, target bool) (job.Reas
 
 // joins reports whether a thing is in a target group that is not ACTIVE yet.
 func (s *state) joins(j *jobEntry, n protocol.ThingName) bool {
-	return slices.ContainsFunc(j.Groups, func(g protocol.ThingGroupName) bool { return s.matcher.Contains(g, n) })
+	return slices.ContainsFunc(j.Groups, func(g protocol.ThingGroupName) bool { return s.matcher.Contains(g, s.index.Get(n)) })
 }

@@ -143,11 +143,12 @@ func (v *View) ExplainMember(name protocol.ThingGroupName, n protocol.ThingName)
 }
 
 func (s *state) explainDynamic(x *GroupExplanation, g *groupEntry, n protocol.ThingName) {
-	if doc := s.index.Get(n); doc != nil {
+	doc := s.index.Get(n)
+	if doc != nil {
 		x.Query = new(g.query.Explain(doc))
 		x.Matched = x.Query.Matched
 	}
-	x.Member = s.matcher.Contains(g.Name, n)
+	x.Member = s.matcher.Contains(g.Name, doc)
 	x.Build, x.JobsWait = s.progress(g), g.held[n]
 	w, waits := g.waits[n]
 	switch {
@@ -157,9 +158,9 @@ func (s *state) explainDynamic(x *GroupExplanation, g *groupEntry, n protocol.Th
 		x.Reason = MemberMatches
 	case x.Member == x.Matched:
 		x.Reason = MemberNoMatch
-	case s.matcher.Refuses(g.Name, n):
+	case s.matcher.Refuses(g.Name, doc):
 		x.Reason = MemberRefused
-		x.Places = append(s.tree.GroupsOf(n), s.matcher.GroupsOf(n)...)
+		x.Places = append(s.tree.GroupsOf(n), s.matcher.GroupsOf(doc)...)
 	default:
 		x.Reason = MemberBuilding
 	}

@@ -80,11 +80,20 @@ func (l *loader) linkIndex() {
 	}
 	l.indexing.Status = IndexActive // what follows is a whole build
 	for _, o := range l.things.items {
-		doc := l.document(l.names[o.key])
-		l.index.Put(doc)
-		for _, g := range l.matcher.GroupsOf(o.key) {
-			l.index.Join(doc.ID(), g)
+		l.index.Put(l.document(l.names[o.key]))
+	}
+	for _, m := range l.members {
+		if g := l.groups[m.group]; g.Dynamic() {
+			doc := l.index.Get(m.thing)
+			l.matcher.Restore(m.group, doc)
+			l.index.Join(doc.ID(), m.group)
+			if m.held {
+				g.hold(m.thing)
+			}
 		}
+	}
+	for _, o := range l.things.items {
+		doc := l.index.Get(o.key)
 		l.linkWaits(doc)
 		l.matcher.Recall(doc)
 	}
@@ -278,13 +287,10 @@ func (l *loader) placeGroups() error {
 	return nil
 }
 
-// restore makes a thing a member as it was stored.
+// restore makes a thing a member of a static group as it was stored; those of
+// dynamic ones wait for the documents of the things.
 func (l *loader) restore(g *groupEntry, m member) error {
 	if g.Dynamic() {
-		l.matcher.Restore(m.group, m.thing)
-		if m.held {
-			g.hold(m.thing)
-		}
 		return nil
 	}
 	moves, err := l.tree.Plan(m.thing, nil, []protocol.ThingGroupName{m.group})

@@ -345,6 +345,11 @@ func (t *tx) publish(topic string, payload []byte) {
 	t.effects = append(t.effects, effect{topic: topic, payload: payload, fan: true})
 }
 
+// announce is publish for a message that is made only if somebody hears it.
+func (t *tx) announce(topic string, made func() []byte) {
+	t.effects = append(t.effects, effect{topic: topic, made: made, fan: true})
+}
+
 // reply answers the session that asked, or [Subscribers]; other surfaces get
 // the value that the input returns and have session 0.
 func (t *tx) reply(session uint64, topic string, payload []byte) {
@@ -366,4 +371,8 @@ func (t *tx) finish() {
 	}
 	t.keepWaits()
 	t.notifyQueues()
+	for _, r := range t.refused {
+		t.cfg.Logger.Info("AddThingToDynamicThingGroupsFailed: the thing is in as many groups as it may", "thing", r.Thing, "group", r.Group)
+	}
+	t.refused = t.refused[:0]
 }

@@ -33,6 +33,11 @@ func (e *entry) connectivity() index.Connectivity {
 	}
 }
 
+// dynamicGroupsOf lists the dynamic groups that a thing is in, by name.
+func (s *state) dynamicGroupsOf(n protocol.ThingName) []protocol.ThingGroupName {
+	return s.matcher.GroupsOf(s.index.Get(n))
+}
+
 // reindex brings the index up to date with a thing, and with it the dynamic
 // groups and the jobs that target them: the way of every change.
 func (t *tx) reindex(n protocol.ThingName) {
@@ -142,11 +147,14 @@ func (t *tx) membershipEvent(g group.Group, th registry.Thing, joined bool) {
 	if joined {
 		operation, word = "ADDED", "added"
 	}
-	t.publish(topic.Membership(g.Name, th.Name, word), marshal(event.MembershipChange{
+	m := event.MembershipChange{
 		EventType: "THING_GROUP_MEMBERSHIP_EVENT", EventID: t.cfg.NewID(), Timestamp: t.now.UnixMilli(), Operation: operation,
-		AccountID: t.cfg.Account,
-		GroupARN:  t.arn(protocol.KindThingGroup, string(g.Name)), GroupID: g.ID,
-		ThingARN: t.arn(protocol.KindThing, string(th.Name)), ThingID: th.ID,
-		MembershipID: g.ID + ":" + th.ID,
-	}))
+		AccountID: t.cfg.Account, GroupID: g.ID, ThingID: th.ID,
+	}
+	groupName, thing, arn := string(g.Name), string(th.Name), t.arn
+	t.announce(topic.Membership(g.Name, th.Name, word), func() []byte {
+		m.GroupARN, m.ThingARN = arn(protocol.KindThingGroup, groupName), arn(protocol.KindThing, thing)
+		m.MembershipID = m.GroupID + ":" + m.ThingID
+		return marshal(m)
+	})
 }

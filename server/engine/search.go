@@ -37,7 +37,7 @@ func Search(ctx context.Context, e *Engine, ask Question, p Page) (found []Found
 		func(s *index.Selection) { docs, more = s.Page(protocol.ThingName(p.After), p.Max) },
 		func(v *View) {
 			for _, d := range docs {
-				found = append(found, Found{d, v.t.matcher.GroupsOf(d.Thing())})
+				found = append(found, Found{d, v.t.matcher.GroupsOf(d)})
 			}
 		})
 	if err != nil {

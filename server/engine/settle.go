@@ -32,8 +32,9 @@ func (s *state) settle(was boundRow) {
 		things := t.things.after(last)
 		for _, o := range things[:min(slice, len(things))] {
 			last = o
-			in := len(t.tree.GroupsOf(o.key)) + len(t.matcher.GroupsOf(o.key))
-			if doc := t.index.Get(o.key); doc != nil && (old > 0 && in >= old || now > 0 && in > now) {
+			doc := t.index.Get(o.key)
+			in := len(t.tree.GroupsOf(o.key)) + len(t.matcher.GroupsOf(doc))
+			if doc != nil && (old > 0 && in >= old || now > 0 && in > now) {
 				t.moved(*t.names[o.key].thing, t.matcher.Settle(doc), false)
 			}
 		}

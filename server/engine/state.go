@@ -30,6 +30,8 @@ type state struct {
 	groups     map[protocol.ThingGroupName]*groupEntry
 	groupOrder order[protocol.ThingGroupName]
 	matcher    *group.Matcher // dynamic groups and their members
+	// refused are the joins that the step found no room for (AWS IoT reference 4.3).
+	refused    []group.Membership
 	namings    namings
 	tree       *group.Tree  // static groups and their members
 	index      *index.Index // of things
@@ -151,7 +153,13 @@ func newState(cfg *Config, boot string) *state {
 	}
 	s.matcher.Debounce(s.debounced())
 	if cfg.Rules.GroupsPerThing > 0 {
-		s.matcher.Bound(s.room, func(g protocol.ThingGroupName) time.Time { return s.groups[g].CreatedAt })
+		s.matcher.Bound(group.Bound{
+			Room:    s.room,
+			Created: func(g protocol.ThingGroupName) time.Time { return s.groups[g].CreatedAt },
+			Refused: func(n protocol.ThingName, g protocol.ThingGroupName) {
+				s.refused = append(s.refused, group.Membership{Thing: n, Group: g})
+			},
+		})
 	}
 	s.index, s.groupIndex = index.New(), index.New()
 	s.indexing.Thing = index.Config{}.Normal()

@@ -164,7 +164,7 @@ func (s *state) checkRoom(n protocol.ThingName, moves []group.Membership, overri
 			more--
 		}
 	}
-	static, dynamic := len(s.tree.GroupsOf(n)), len(s.matcher.GroupsOf(n))
+	static, dynamic := len(s.tree.GroupsOf(n)), len(s.dynamicGroupsOf(n))
 	if override {
 		dynamic = 0
 	}
@@ -172,7 +172,7 @@ func (s *state) checkRoom(n protocol.ThingName, moves []group.Membership, overri
 		return nil
 	}
 	return protocol.Errorf(protocol.InvalidRequest, "thing %q cannot join %d more thing groups: it is in %d static and %d dynamic ones already, and the limit is %d",
-		n, more, static, len(s.matcher.GroupsOf(n)), limit)
+		n, more, static, len(s.dynamicGroupsOf(n)), limit)
 }
 
 // room is how many dynamic groups a thing may be in beside its static ones.

@@ -17,7 +17,7 @@ func (s *state) counts(g protocol.ThingGroupName, n protocol.ThingName) bool {
 	case e == nil:
 		return false
 	case e.Dynamic():
-		return !e.held[n] && s.matcher.Contains(g, n)
+		return !e.held[n] && s.matcher.Contains(g, s.index.Get(n))
 	}
 	return s.tree.Contains(g, n, true)
 }

@@ -121,7 +121,7 @@ func (v *View) GroupsOf(n protocol.ThingName, p Page) ([]group.Group, string, er
 	if _, err := v.t.registered(n); err != nil {
 		return nil, "", err
 	}
-	return v.groups(v.groupOrder(slices.Concat(v.t.tree.GroupsOf(n), v.t.matcher.GroupsOf(n))), p, nil)
+	return v.groups(v.groupOrder(slices.Concat(v.t.tree.GroupsOf(n), v.t.dynamicGroupsOf(n))), p, nil)
 }
 
 // Members lists the things of a group, when recursive is set those of the
@@ -154,7 +154,7 @@ func (v *View) membership(g protocol.ThingGroupName, recursive bool) membership 
 		return membership{
 			m.Count(g),
 			func() []protocol.ThingName { return m.Members(g) },
-			func(n protocol.ThingName) bool { return m.Contains(g, n) },
+			func(n protocol.ThingName) bool { return m.Contains(g, v.t.index.Get(n)) },
 		}
 	}
 	tree := v.t.tree

@@ -15,113 +15,144 @@ import (
 // and being refused by a newer one come to. The others are kept as refused, so
 // that they are there when a place becomes free.
 type bound struct {
-	room    func(protocol.ThingName) int // nil is no bound
-	created func(protocol.ThingGroupName) time.Time
-	refused map[protocol.ThingName][]*entry
+	Bound
+	refused map[uint32][]*entry // by the number of the thing
 }
 
-// Bound makes a thing a member of at most room(thing) groups, the oldest by
-// created. It is called once, before Put. Room may change with any Apply of
-// the thing, which then makes up for it, whatever the change was.
-func (m *Matcher) Bound(room func(protocol.ThingName) int, created func(protocol.ThingGroupName) time.Time) {
-	m.bound = bound{room: room, created: created, refused: map[protocol.ThingName][]*entry{}}
+// Bound is what limits how many dynamic groups a thing may be in. Without Room
+// nothing does.
+type Bound struct {
+	// Room is how many dynamic groups a thing may be in. It may change with any
+	// Apply of the thing, which then makes up for it, whatever the change was.
+	Room func(protocol.ThingName) int
+	// Created is when a group was made: older ones go first.
+	Created func(protocol.ThingGroupName) time.Time
+	// Refused hears, in the course of Apply, Scan and Remove, that a group has
+	// begun to match a thing that has no room for it, or that the thing left it
+	// for an older one.
+	Refused func(protocol.ThingName, protocol.ThingGroupName)
 }
+
+// Bound makes a thing a member of the oldest groups only. It is called once,
+// before Put.
+func (m *Matcher) Bound(b Bound) { m.bound = bound{Bound: b, refused: map[uint32][]*entry{}} }
 
 // Recall finds out which groups refuse a thing, after its memberships were
 // restored. Only a thing without room has such.
 func (m *Matcher) Recall(doc *index.Document) {
-	thing := doc.Thing()
-	if m.bound.room == nil || len(m.byThing[thing]) < m.bound.room(thing) {
+	if m.bound.Room == nil {
 		return
 	}
-	waiting := m.debounce.waiting[thing]
-	refused := m.bound.refused[thing]
+	t := m.things.at(doc)
+	if len(t.groups) < m.bound.Room(t.name) {
+		return
+	}
+	id := doc.ID()
 	for _, e := range m.groups {
-		if !e.members.Has(thing) && !slices.Contains(waiting, e) && e.query.Match(doc) {
-			refused = append(refused, e)
+		if !t.in(e) && !slices.Contains(m.debounce.waiting[id], e) && e.query.Match(doc) {
+			m.bound.refused[id] = append(m.bound.refused[id], e)
 		}
 	}
-	m.bound.refuse(thing, refused)
 }
 
-// Settle makes the memberships of a thing right whatever they were, for a bound
-// that is not the one under which they came to be, and returns who joined and
-// left, in order of group name. The document must be the thing's current one.
+// Settle makes the memberships of a thing right for a bound that is not the one
+// under which they came to be, and returns who joined and left, in order of
+// group name. The document must be the thing's current one. The answer is the
+// caller's until the next call.
 func (m *Matcher) Settle(doc *index.Document) []Membership {
-	return m.Apply(index.Change{Thing: doc.Thing(), New: doc})
+	return m.Apply(index.Change{Thing: doc.Thing(), New: doc, Fields: doc.Fields()})
 }
 
-// admit carries out that groups began or ceased to match a thing, and returns
-// the memberships that this changes, in order of group name.
-func (m *Matcher) admit(thing protocol.ThingName, flips []Membership) []Membership {
-	if m.bound.room == nil {
-		for _, f := range flips {
-			m.record(m.groups[f.Group], f)
-		}
-		return flips
+// settle carries out that groups began or ceased to match a thing: it is the
+// one place where the answer of a query becomes a membership. It adds to the
+// answer what this changes, in order of group name.
+func (m *Matcher) settle(id uint32, flips []decision) {
+	t, before := &m.things[id], m.bound.refused[id]
+	moves, refused := m.moves(t, before, flips)
+	if len(before)+len(refused) > 0 {
+		m.bound.refuse(id, t.name, refused)
 	}
-	room := max(0, m.bound.room(thing))
-	members, refused := m.byThing[thing], m.bound.refused[thing]
-	if len(flips) == 0 && len(refused) == 0 && len(members) <= room {
-		return nil
-	}
-	matching := slices.Concat(members, refused)
-	for _, f := range flips {
-		if e := m.groups[f.Group]; f.Joined {
-			matching = append(matching, e)
+	for _, move := range moves {
+		if move.matches {
+			move.join(id, t)
 		} else {
-			i := slices.Index(matching, e)
-			matching = slices.Delete(matching, i, i+1)
+			move.leave(id, t)
+		}
+		m.changed = append(m.changed, Membership{Thing: t.name, Group: move.name, Joined: move.matches})
+	}
+}
+
+// moves returns which groups a thing joins and leaves when some have flipped,
+// and which refuse it then.
+func (m *Matcher) moves(t *thing, refused []*entry, flips []decision) (moves []decision, refusing []*entry) {
+	if m.bound.Room == nil {
+		return flips, nil
+	}
+	room := max(0, m.bound.Room(t.name))
+	if len(flips) == 0 && len(refused) == 0 && len(t.groups) <= room {
+		return nil, nil
+	}
+	matching := slices.Clone(refused)
+	for _, number := range t.groups {
+		matching = append(matching, m.entries[number])
+	}
+	for _, f := range flips {
+		if f.matches {
+			matching = append(matching, f.entry)
+		} else {
+			matching = without(matching, f.entry)
 		}
 	}
 	slices.SortFunc(matching, m.bound.older)
 	room = min(room, len(matching))
-	m.bound.refuse(thing, matching[room:])
-	return m.become(thing, matching[:room])
+	return m.become(t, matching[:room]), matching[room:]
 }
 
-// become makes a thing a member of exactly these groups.
-func (m *Matcher) become(thing protocol.ThingName, groups []*entry) []Membership {
-	var changed []Membership
-	for _, e := range m.byThing[thing] {
-		if !slices.Contains(groups, e) {
-			changed = append(changed, Membership{Thing: thing, Group: e.name})
+// become returns the moves that make a thing a member of exactly these groups.
+func (m *Matcher) become(t *thing, groups []*entry) []decision {
+	var moves []decision
+	for _, number := range t.groups {
+		if e := m.entries[number]; !slices.Contains(groups, e) {
+			moves = append(moves, decision{e, false})
 		}
 	}
 	for _, e := range groups {
-		if !slices.Contains(m.byThing[thing], e) {
-			changed = append(changed, Membership{Thing: thing, Group: e.name, Joined: true})
+		if !t.in(e) {
+			moves = append(moves, decision{e, true})
 		}
 	}
-	slices.SortFunc(changed, compareGroup)
-	for _, ms := range changed {
-		m.record(m.groups[ms.Group], ms)
-	}
-	return changed
+	slices.SortFunc(moves, byName)
+	return moves
 }
 
 func (b *bound) older(x, y *entry) int {
-	return cmp.Or(b.created(x.name).Compare(b.created(y.name)), cmp.Compare(x.name, y.name))
+	return cmp.Or(b.Created(x.name).Compare(b.Created(y.name)), cmp.Compare(x.name, y.name))
 }
 
-func (b *bound) refuse(thing protocol.ThingName, refused []*entry) {
+// refuse takes down which groups refuse a thing, and says which of them did
+// not before.
+func (b *bound) refuse(id uint32, name protocol.ThingName, refused []*entry) {
+	before := b.refused[id]
 	if len(refused) == 0 {
-		delete(b.refused, thing)
-		return
+		delete(b.refused, id)
+	} else {
+		b.refused[id] = refused
 	}
-	b.refused[thing] = slices.Clone(refused)
-}
-
-// refuses reports whether a group matches the thing, which has no room for it.
-func (b *bound) refuses(thing protocol.ThingName, e *entry) bool {
-	return slices.Contains(b.refused[thing], e)
+	for _, e := range refused {
+		if b.Refused != nil && !slices.Contains(before, e) {
+			b.Refused(name, e.name)
+		}
+	}
 }
 
 // forget drops a group that is gone.
 func (b *bound) forget(e *entry) {
-	for thing, refused := range b.refused {
-		if i := slices.Index(refused, e); i >= 0 {
-			b.refuse(thing, slices.Delete(refused, i, i+1))
+	for id, refused := range b.refused {
+		if !slices.Contains(refused, e) {
+			continue
+		}
+		if b.refused[id] = without(refused, e); len(b.refused[id]) == 0 {
+			delete(b.refused, id)
 		}
 	}
 }

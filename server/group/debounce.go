@@ -64,12 +64,12 @@ type Wait struct {
 // differs from what the matcher goes by.
 type debounce struct {
 	Debounce
-	waiting map[protocol.ThingName][]*entry
+	waiting map[uint32][]*entry // by the number of the thing
 }
 
 // Debounce sets how memberships wait. It is called once, before Put.
 func (m *Matcher) Debounce(d Debounce) {
-	m.debounce = debounce{Debounce: d, waiting: map[protocol.ThingName][]*entry{}}
+	m.debounce = debounce{Debounce: d, waiting: map[uint32][]*entry{}}
 }
 
 // RestoreWait makes a join, or a leave, wait as it was stored, after the
@@ -80,24 +80,24 @@ func (m *Matcher) RestoreWait(name protocol.ThingGroupName, doc *index.Document,
 	if e == nil {
 		return false
 	}
-	thing := doc.Thing()
-	m.debounce.waiting[thing] = append(m.debounce.waiting[thing], e)
-	if leaves && !e.members.Has(thing) && m.bound.room != nil {
-		m.bound.refuse(thing, append(m.bound.refused[thing], e))
+	id, t := doc.ID(), m.things.at(doc)
+	m.debounce.waiting[id] = append(m.debounce.waiting[id], e)
+	if leaves && !t.in(e) && m.bound.Room != nil {
+		m.bound.refused[id] = append(m.bound.refused[id], e)
 	}
 	return true
 }
 
-// Waits reports whether the membership of a thing in a group waits.
-func (m *Matcher) Waits(name protocol.ThingGroupName, thing protocol.ThingName) bool {
-	return slices.ContainsFunc(m.debounce.waiting[thing], func(e *entry) bool { return e.name == name })
+// Waits reports whether the membership of the thing of a document waits in a
+// group.
+func (m *Matcher) Waits(name protocol.ThingGroupName, doc *index.Document) bool {
+	return slices.ContainsFunc(m.debounce.waiting[doc.ID()], func(e *entry) bool { return e.name == name })
 }
 
 // EndWait ends that the membership of a thing in a group waits, and returns who
 // joined and left by that, as Apply does. Nothing happens if it does not wait.
 func (m *Matcher) EndWait(name protocol.ThingGroupName, doc *index.Document) []Membership {
-	e := m.groups[name]
-	if e == nil || !m.Waits(name, doc.Thing()) {
+	if !m.Waits(name, doc) {
 		return nil
 	}
 	return m.Scan(name, []*index.Document{doc})
@@ -105,71 +105,65 @@ func (m *Matcher) EndWait(name protocol.ThingGroupName, doc *index.Document) []M
 
 // hold takes out of the flips of a change those that have to wait, and adds
 // those that do not wait any more.
-func (m *Matcher) hold(c index.Change, flips []Membership) []Membership {
-	waiting := m.debounce.waiting[c.Thing]
+func (m *Matcher) hold(c index.Change, id uint32, t *thing, flips []decision) []decision {
+	waiting := m.debounce.waiting[id]
 	if len(waiting) == 0 && (m.debounce.Waits == nil || len(flips) == 0 || !c.OnlyConnectivity()) {
 		return flips
 	}
-	flips = slices.DeleteFunc(flips, func(f Membership) bool {
-		e := m.groups[f.Group]
-		if slices.Contains(waiting, e) {
+	flips = slices.DeleteFunc(flips, func(f decision) bool {
+		if slices.Contains(waiting, f.entry) {
 			return true // the answer that waits, and is looked at below
 		}
-		waits := c.OnlyConnectivity() && m.debounce.Waits(f.Group)
+		waits := c.OnlyConnectivity() && m.debounce.Waits(f.name)
 		if waits {
-			m.debounce.begin(e, Wait{Thing: c.Thing, Group: f.Group, Leaves: !f.Joined})
+			m.debounce.begin(id, f.entry, Wait{Thing: c.Thing, Group: f.name, Leaves: !f.matches})
 		}
 		return waits
 	})
 	for _, e := range slices.Clone(waiting) {
 		switch matches := e.query.Match(c.New); {
-		case matches == m.matched(e, c.Thing):
-			m.debounce.end(c.Thing, e)
+		case matches == matched(e, t, m.bound.refused[id]):
+			m.debounce.end(id, c.Thing, e)
 		case mentions(e.query, c.Fields):
-			m.debounce.end(c.Thing, e)
-			flips = append(flips, Membership{Thing: c.Thing, Group: e.name, Joined: matches})
+			m.debounce.end(id, c.Thing, e)
+			flips = append(flips, decision{e, matches})
 		}
 	}
-	slices.SortFunc(flips, compareGroup)
+	slices.SortFunc(flips, byName)
 	return flips
 }
 
-// matched reports whether the matcher goes by that a group matches the thing.
-func (m *Matcher) matched(e *entry, thing protocol.ThingName) bool {
-	return e.members.Has(thing) || m.bound.refuses(thing, e)
-}
-
-func (d *debounce) begin(e *entry, w Wait) {
-	d.waiting[w.Thing] = append(d.waiting[w.Thing], e)
+func (d *debounce) begin(id uint32, e *entry, w Wait) {
+	d.waiting[id] = append(d.waiting[id], e)
 	d.Changed(w)
 }
 
 // end is nothing if the membership does not wait.
-func (d *debounce) end(thing protocol.ThingName, e *entry) {
-	waiting := d.waiting[thing]
+func (d *debounce) end(id uint32, thing protocol.ThingName, e *entry) {
+	waiting := d.waiting[id]
 	i := slices.Index(waiting, e)
 	if i < 0 {
 		return
 	}
 	if len(waiting) == 1 {
-		delete(d.waiting, thing)
+		delete(d.waiting, id)
 	} else {
-		d.waiting[thing] = slices.Delete(slices.Clone(waiting), i, i+1)
+		d.waiting[id] = slices.Delete(slices.Clone(waiting), i, i+1)
 	}
 	d.Changed(Wait{Thing: thing, Group: e.name, Over: true})
 }
 
 // endAll is that a thing is gone.
-func (d *debounce) endAll(thing protocol.ThingName) {
-	for _, e := range slices.Clone(d.waiting[thing]) {
-		d.end(thing, e)
+func (d *debounce) endAll(id uint32, thing protocol.ThingName) {
+	for _, e := range slices.Clone(d.waiting[id]) {
+		d.end(id, thing, e)
 	}
 }
 
 // forget drops a group that is gone.
-func (d *debounce) forget(e *entry) {
-	for _, thing := range slices.Sorted(maps.Keys(d.waiting)) {
-		d.end(thing, e)
+func (d *debounce) forget(e *entry, ts things) {
+	for _, id := range slices.Sorted(maps.Keys(d.waiting)) {
+		d.end(id, ts[id].name, e)
 	}
 }
 

@@ -149,7 +149,10 @@ func newDwells(bounded bool) *dwells {
 func (d *dwells) start() {
 	d.matcher = group.New()
 	if d.bounded {
-		d.matcher.Bound(func(protocol.ThingName) int { return 2 }, func(g protocol.ThingGroupName) time.Time { return time.Unix(int64(g[1]), 0) })
+		d.matcher.Bound(group.Bound{
+			Room:    func(protocol.ThingName) int { return 2 },
+			Created: func(g protocol.ThingGroupName) time.Time { return time.Unix(int64(g[1]), 0) },
+		})
 	}
 	d.matcher.Debounce(group.Debounce{
 		Waits: func(g protocol.ThingGroupName) bool { return d.group(g).debounce > 0 },
@@ -286,7 +289,7 @@ func (d *dwells) restart(t *rapid.T) {
 	d.start()
 	docs := d.index.Range("", 0)
 	for k, in := range d.member {
-		if in && !d.matcher.Restore(protocol.ThingGroupName(k[1]), protocol.ThingName(k[0])) {
+		if in && !d.matcher.Restore(protocol.ThingGroupName(k[1]), d.index.Get(protocol.ThingName(k[0]))) {
 			t.Fatalf("cannot restore %v", k)
 		}
 	}
@@ -312,13 +315,13 @@ func (d *dwells) check(t *rapid.T) {
 			if d.holds[k] {
 				room--
 			}
-			if got := d.matcher.Contains(g.name, doc.Thing()); got != want || d.member[k] != want {
+			if got := d.matcher.Contains(g.name, doc); got != want || d.member[k] != want {
 				t.Fatalf("%v, query %s: is a member: %t, answered %t, want %t; waits until %v", k, g.asked.text, got, d.member[k], want, d.until[k])
 			}
 			if got, want := d.waits[k].until, d.until[k]; !got.Equal(want) {
 				t.Fatalf("%v waits until %s, want %s", k, got, want)
 			}
-			if d.matcher.Waits(g.name, doc.Thing()) != !d.until[k].IsZero() {
+			if d.matcher.Waits(g.name, doc) != !d.until[k].IsZero() {
 				t.Fatalf("%v waits: %t", k, d.until[k].IsZero())
 			}
 		}

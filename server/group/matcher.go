@@ -3,9 +3,8 @@ package group
 import (
 	"cmp"
 	"slices"
-	"strings"
 
-	"github.com/google/btree"
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/index"
@@ -15,36 +14,39 @@ import (
 // Matcher knows the queries of all dynamic groups and their members, and finds
 // out what a change of a thing does to them. It belongs to one goroutine.
 //
-// It keeps three views of the same facts: groups by name with their members,
-// groups by thing, and queries by the field that may flip them.
+// Things are known by the numbers of their documents, so every document that
+// it is given has to be in the one index, as the current one of its thing.
 type Matcher struct {
-	groups   map[protocol.ThingGroupName]*entry
-	byThing  map[protocol.ThingName][]*entry // sorted by name
-	triggers triggers
+	groups map[protocol.ThingGroupName]*entry
+	numbered
+	things   things
 	bound    bound
 	debounce debounce
-	// round numbers the calls of Apply, so that entries can be marked as
-	// already seen in this one without a set.
-	round uint64
+	catalog
+	search
+	changed []Membership // scratch: the answer
 }
 
 // entry is one dynamic group.
 type entry struct {
-	name    protocol.ThingGroupName
-	query   *query.Query
-	members *btree.BTreeG[protocol.ThingName]
+	name         protocol.ThingGroupName
+	number       uint32 // of the groups that there are, dense
+	query        *query.Query
+	conjunctions []*conjunction // the query is true when one of them is
+	members      *roaring.Bitmap
 
-	evaluated uint64 // the round that last evaluated the query
-	holds     uint64 // the round in whose beginning the query matched the thing
+	touched uint64 // the round that last decided the group
+}
+
+// numbered are the groups by number; nil where it is free.
+type numbered struct {
+	entries []*entry
+	free    []uint32
 }
 
 // New returns a matcher without groups.
 func New() *Matcher {
-	return &Matcher{
-		groups:   map[protocol.ThingGroupName]*entry{},
-		byThing:  map[protocol.ThingName][]*entry{},
-		triggers: newTriggers(),
-	}
+	return &Matcher{groups: map[protocol.ThingGroupName]*entry{}, catalog: newCatalog()}
 }
 
 // Put registers a group with its query, or gives a group a new one. Members
@@ -52,135 +54,144 @@ func New() *Matcher {
 func (m *Matcher) Put(name protocol.ThingGroupName, q *query.Query) {
 	e := m.groups[name]
 	if e == nil {
-		const degree = 32
-		e = &entry{name: name, members: btree.NewG(degree, cmp.Less[protocol.ThingName])}
+		e = &entry{name: name, members: roaring.New()}
 		m.groups[name] = e
+		m.numbered.add(e)
 	} else {
-		m.triggers.remove(e)
+		m.disown(e)
 	}
 	e.query = q
-	m.triggers.add(e)
+	m.own(e)
+	m.grow(m.numbers)
+}
+
+// add gives a new group its number.
+func (n *numbered) add(e *entry) {
+	if last := len(n.free) - 1; last >= 0 {
+		e.number, n.free = n.free[last], n.free[:last]
+		n.entries[e.number] = e
+		return
+	}
+	e.number = uint32(len(n.entries))
+	n.entries = append(n.entries, e)
 }
 
 // Remove forgets a group. All its members leave it, in order of their names;
-// under a bound, behind each the groups that it makes room for.
+// under a bound, behind each the groups that it makes room for. The answer is
+// the caller's until the next call.
 func (m *Matcher) Remove(name protocol.ThingGroupName) []Membership {
+	m.changed = m.changed[:0]
 	e := m.groups[name]
 	if e == nil {
 		return nil
 	}
-	m.triggers.remove(e)
+	m.disown(e)
 	delete(m.groups, name)
+	m.debounce.forget(e, m.things)
 	m.bound.forget(e)
-	m.debounce.forget(e)
-	var changed []Membership
-	for _, thing := range e.all() {
-		m.leave(e, thing)
-		changed = append(changed, Membership{Thing: thing, Group: name})
-		changed = append(changed, m.admit(thing, nil)...)
+	ids := e.members.ToArray()
+	slices.SortFunc(ids, func(a, b uint32) int { return cmp.Compare(m.things[a].name, m.things[b].name) })
+	for _, id := range ids {
+		e.leave(id, &m.things[id])
+		m.changed = append(m.changed, Membership{Thing: m.things[id].name, Group: name})
+		m.settle(id, nil)
 	}
-	return changed
+	m.entries[e.number] = nil
+	m.numbered.free = append(m.numbered.free, e.number)
+	return m.answer()
 }
 
-// all returns the members, sorted.
-func (e *entry) all() []protocol.ThingName {
-	all := make([]protocol.ThingName, 0, e.members.Len())
-	e.members.Ascend(func(thing protocol.ThingName) bool {
-		all = append(all, thing)
-		return true
-	})
-	return all
+// answer returns what has changed; nil is nothing.
+func (m *Matcher) answer() []Membership {
+	if len(m.changed) == 0 {
+		return nil
+	}
+	return m.changed
 }
 
 // Restore makes the thing a member as it was stored, which is no event. It
 // reports false, and does nothing, if there is no such group.
-func (m *Matcher) Restore(name protocol.ThingGroupName, thing protocol.ThingName) bool {
+func (m *Matcher) Restore(name protocol.ThingGroupName, doc *index.Document) bool {
 	e := m.groups[name]
 	if e == nil {
 		return false
 	}
-	if !e.members.Has(thing) {
-		m.join(e, thing)
-	}
+	e.join(doc.ID(), m.things.at(doc))
 	return true
 }
 
 // Apply returns who joined and left because of a change, in order of group
-// name. It evaluates only queries that the changed fields can flip; a thing
-// that came is evaluated against all of them, one that went leaves its groups
-// without.
+// name. It looks at the groups only that the change touches; a thing that is
+// gone leaves its groups without. The answer is the caller's until the next
+// call.
 func (m *Matcher) Apply(c index.Change) []Membership {
-	if c.New == nil {
-		return m.leaveAll(c.Thing)
+	m.changed = m.changed[:0]
+	switch {
+	case c.New != nil:
+		id, t := c.New.ID(), m.things.at(c.New)
+		flips := flipped(t, m.bound.refused[id], m.touches(c))
+		m.settle(id, m.hold(c, id, t, flips))
+	case c.Old != nil:
+		m.leaveAll(c.Old)
 	}
-	m.round++
-	for _, e := range m.byThing[c.Thing] {
-		e.holds = m.round
-	}
-	for _, e := range m.bound.refused[c.Thing] {
-		e.holds = m.round
-	}
-	var changed []Membership
-	m.candidates(c, func(e *entry) {
-		if e.evaluated == m.round {
-			return
-		}
-		e.evaluated = m.round
-		matches, matched := e.query.Match(c.New), e.holds == m.round
-		if matches != matched {
-			changed = append(changed, Membership{Thing: c.Thing, Group: e.name, Joined: matches})
-		}
-	})
-	slices.SortFunc(changed, compareGroup)
-	return m.admit(c.Thing, m.hold(c, changed))
+	return m.answer()
 }
 
-func compareGroup(a, b Membership) int { return cmp.Compare(a.Group, b.Group) }
-
-// candidates visits the groups whose query a change may flip, some repeatedly.
-func (m *Matcher) candidates(c index.Change, visit func(*entry)) {
-	if c.Old != nil {
-		m.triggers.each(c.Fields, visit)
-		return
+// flipped keeps those of the decisions that differ from what was so far: a
+// thing matches the groups that it is in and those that refuse it.
+func flipped(t *thing, refused []*entry, decisions []decision) []decision {
+	flips := decisions[:0]
+	for _, d := range decisions {
+		if d.matches != matched(d.entry, t, refused) {
+			flips = append(flips, d)
+		}
 	}
-	for _, e := range m.groups {
-		visit(e)
-	}
+	slices.SortFunc(flips, byName)
+	return flips
 }
+
+// matched reports whether the matcher goes by that a group matches the thing.
+func matched(e *entry, t *thing, refused []*entry) bool {
+	return t.in(e) || slices.Contains(refused, e)
+}
+
+func byName(a, b decision) int { return cmp.Compare(a.name, b.name) }
 
 // leaveAll takes a thing that is gone out of all its groups.
-func (m *Matcher) leaveAll(thing protocol.ThingName) []Membership {
-	delete(m.bound.refused, thing)
-	m.debounce.endAll(thing)
-	entries := slices.Clone(m.byThing[thing])
-	var left []Membership
-	for _, e := range entries {
-		left = append(left, Membership{Thing: thing, Group: e.name})
-		m.leave(e, thing)
+func (m *Matcher) leaveAll(doc *index.Document) {
+	id := doc.ID()
+	m.debounce.endAll(id, doc.Thing())
+	delete(m.bound.refused, id)
+	if m.things.groupsOf(doc) == nil {
+		return
 	}
-	return left
+	t := &m.things[id]
+	for _, number := range t.groups {
+		m.entries[number].members.Remove(id)
+		m.changed = append(m.changed, Membership{Thing: t.name, Group: m.entries[number].name})
+	}
+	slices.SortFunc(m.changed, func(a, b Membership) int { return cmp.Compare(a.Group, b.Group) })
+	*t = thing{}
 }
 
 // Scan makes the membership of these things right for the group's query and
 // returns who joined and left, in the order of docs; under a bound, other
 // groups of these things as well. Each document must be the
-// thing's current one. An unknown group has no members to change.
+// thing's current one. An unknown group has no members to change. The answer
+// is the caller's until the next call.
 func (m *Matcher) Scan(name protocol.ThingGroupName, docs []*index.Document) []Membership {
+	m.changed = m.changed[:0]
 	e := m.groups[name]
 	if e == nil {
 		return nil
 	}
-	var changed []Membership
 	for _, doc := range docs {
-		thing, matches := doc.Thing(), e.query.Match(doc)
-		m.debounce.end(thing, e)
-		var flip []Membership
-		if matches != (e.members.Has(thing) || m.bound.refuses(thing, e)) {
-			flip = []Membership{{Thing: thing, Group: name, Joined: matches}}
-		}
-		changed = append(changed, m.admit(thing, flip)...)
+		t := m.things.at(doc)
+		m.touched = append(m.touched[:0], decision{e, e.query.Match(doc)})
+		m.debounce.end(doc.ID(), doc.Thing(), e)
+		m.settle(doc.ID(), flipped(t, m.bound.refused[doc.ID()], m.touched))
 	}
-	return changed
+	return m.answer()
 }
 
 // Len returns the number of groups.
@@ -189,85 +200,71 @@ func (m *Matcher) Len() int { return len(m.groups) }
 // Count returns the number of members of a group.
 func (m *Matcher) Count(name protocol.ThingGroupName) int {
 	if e := m.groups[name]; e != nil {
-		return e.members.Len()
+		return int(e.members.GetCardinality())
 	}
 	return 0
 }
 
 // Members returns all members of a group, sorted. The caller owns the slice.
 func (m *Matcher) Members(name protocol.ThingGroupName) []protocol.ThingName {
-	members, _ := m.Page(name, "", 0)
+	e := m.groups[name]
+	if e == nil || e.members.IsEmpty() {
+		return nil
+	}
+	members := make([]protocol.ThingName, 0, e.members.GetCardinality())
+	for id := range roaring.Values(e.members) {
+		members = append(members, m.things[id].name)
+	}
+	slices.Sort(members)
 	return members
 }
 
-// Page returns up to limit members of a group, sorted, beginning behind the
-// name after; a limit of 0 or less is none. More says that others follow. The
-// caller owns the slice.
-func (m *Matcher) Page(name protocol.ThingGroupName, after protocol.ThingName, limit int) (members []protocol.ThingName, more bool) {
+// Unsettled returns which things Scan has to look at when the group's query
+// has been found to match others than before: those whose membership differs
+// from what was found, and those whose membership waits. Found is read-only,
+// the answer the caller's.
+func (m *Matcher) Unsettled(name protocol.ThingGroupName, found *roaring.Bitmap) *roaring.Bitmap {
 	e := m.groups[name]
 	if e == nil {
-		return nil, false
+		return roaring.New()
 	}
-	e.members.AscendGreaterOrEqual(after, func(thing protocol.ThingName) bool {
-		if thing == after {
-			return true
+	ids := e.members.Clone()
+	for id, refused := range m.bound.refused {
+		if slices.Contains(refused, e) {
+			ids.Add(id)
 		}
-		if limit > 0 && len(members) == limit {
-			more = true
-			return false
+	}
+	ids.Xor(found)
+	for id, waiting := range m.debounce.waiting {
+		if slices.Contains(waiting, e) {
+			ids.Add(id)
 		}
-		members = append(members, thing)
-		return true
-	})
-	return members, more
+	}
+	return ids
 }
 
-// Contains reports whether the thing is a member of the group.
-func (m *Matcher) Contains(name protocol.ThingGroupName, thing protocol.ThingName) bool {
+// Contains reports whether the thing of a document is a member of the group.
+// Of no document, nil, no group is.
+func (m *Matcher) Contains(name protocol.ThingGroupName, doc *index.Document) bool {
 	e := m.groups[name]
-	return e != nil && e.members.Has(thing)
+	if e == nil {
+		return false
+	}
+	_, found := slices.BinarySearch(m.things.groupsOf(doc), e.number)
+	return found
 }
 
-// GroupsOf returns the groups that the thing is a member of, sorted. The
-// caller owns the slice.
-func (m *Matcher) GroupsOf(thing protocol.ThingName) []protocol.ThingGroupName {
-	var names []protocol.ThingGroupName
-	for _, e := range m.byThing[thing] {
-		names = append(names, e.name)
+// GroupsOf returns the groups that the thing of a document is a member of,
+// sorted; none of nil. The caller owns the slice.
+func (m *Matcher) GroupsOf(doc *index.Document) []protocol.ThingGroupName {
+	numbers := m.things.groupsOf(doc)
+	if len(numbers) == 0 {
+		return nil
 	}
+	names := make([]protocol.ThingGroupName, len(numbers))
+	for i, n := range numbers {
+		names[i] = m.entries[n].name
+	}
+	slices.Sort(names)
 	return names
-}
-
-// record carries a membership out.
-func (m *Matcher) record(e *entry, ms Membership) {
-	if ms.Joined {
-		m.join(e, ms.Thing)
-		return
-	}
-	m.leave(e, ms.Thing)
-}
-
-// join adds a thing that is no member yet.
-func (m *Matcher) join(e *entry, thing protocol.ThingName) {
-	e.members.ReplaceOrInsert(thing)
-	groups := m.byThing[thing]
-	i, _ := slices.BinarySearchFunc(groups, e.name, compareName)
-	m.byThing[thing] = slices.Insert(groups, i, e)
-}
-
-// leave takes a member out.
-func (m *Matcher) leave(e *entry, thing protocol.ThingName) {
-	e.members.Delete(thing)
-	groups := m.byThing[thing]
-	i, _ := slices.BinarySearchFunc(groups, e.name, compareName)
-	groups = slices.Delete(groups, i, i+1)
-	if len(groups) == 0 {
-		delete(m.byThing, thing)
-		return
-	}
-	m.byThing[thing] = groups
-}
-
-func compareName(e *entry, name protocol.ThingGroupName) int {
-	return strings.Compare(string(e.name), string(name))
 }

@@ -79,13 +79,13 @@ func TestApplyAnswersInOrderOfGroups(t *testing.T) {
 	if got := names(m.Apply(ix.Put(thing("x", "5", true)))); got != "abcd" {
 		t.Errorf("joined in order %s", got)
 	}
-	if got := m.GroupsOf("x"); !slices.Equal(got, []protocol.ThingGroupName{"a", "b", "c", "d"}) {
+	if got := m.GroupsOf(ix.Get("x")); !slices.Equal(got, []protocol.ThingGroupName{"a", "b", "c", "d"}) {
 		t.Errorf("groups %v", got)
 	}
 	if got := names(m.Apply(ix.Put(thing("x", "6", true)))); got != "abcd" {
 		t.Errorf("left in order %s", got)
 	}
-	if got := m.GroupsOf("x"); got != nil {
+	if got := m.GroupsOf(ix.Get("x")); got != nil {
 		t.Errorf("groups %v", got)
 	}
 }
@@ -148,12 +148,12 @@ func TestScanAndRestore(t *testing.T) {
 		}
 		return ms
 	}
-	if m.Restore("g", "a") || m.Scan("g", ix.Range("", 0)) != nil || m.Remove("g") != nil {
+	if m.Restore("g", ix.Get("a")) || m.Scan("g", ix.Range("", 0)) != nil || m.Remove("g") != nil {
 		t.Error("a group that is not registered has members")
 	}
 	m.Put("g", mustParse(t, "attributes.softwareVersion:5"))
 	for range 2 {
-		if !m.Restore("g", "a") || m.Count("g") != 1 {
+		if !m.Restore("g", ix.Get("a")) || m.Count("g") != 1 {
 			t.Errorf("restored members: %v", m.Members("g"))
 		}
 	}
@@ -171,7 +171,7 @@ func TestScanAndRestore(t *testing.T) {
 	if got := m.Scan("g", ix.Range("", 0)); !reflect.DeepEqual(got, want) {
 		t.Errorf("rebuild finds %+v", got)
 	}
-	if got := m.Remove("g"); !reflect.DeepEqual(got, []group.Membership{{Thing: "b", Group: "g"}}) || m.Len() != 0 || m.GroupsOf("b") != nil {
+	if got := m.Remove("g"); !reflect.DeepEqual(got, []group.Membership{{Thing: "b", Group: "g"}}) || m.Len() != 0 || m.GroupsOf(ix.Get("b")) != nil {
 		t.Errorf("removal answers %+v", got)
 	}
 	if got := m.Apply(ix.Put(thing("b", "5", true))); got != nil {
@@ -179,33 +179,19 @@ func TestScanAndRestore(t *testing.T) {
 	}
 }
 
-func TestPage(t *testing.T) {
+func TestMembers(t *testing.T) {
 	ix, m := index.New(), group.New()
 	m.Put("g", mustParse(t, "*"))
 	for _, n := range []protocol.ThingName{"d", "b", "a", "c"} {
 		m.Apply(ix.Put(thing(n, "5", true)))
 	}
-	for _, c := range []struct {
-		group protocol.ThingGroupName
-		after protocol.ThingName
-		limit int
-		want  []protocol.ThingName
-		more  bool
-	}{
-		{"g", "", 0, []protocol.ThingName{"a", "b", "c", "d"}, false},
-		{"g", "", 3, []protocol.ThingName{"a", "b", "c"}, true},
-		{"g", "", 4, []protocol.ThingName{"a", "b", "c", "d"}, false},
-		{"g", "b", 1, []protocol.ThingName{"c"}, true},
-		{"g", "bb", 9, []protocol.ThingName{"c", "d"}, false},
-		{"g", "d", 9, nil, false},
-		{"unknown", "", 9, nil, false},
-	} {
-		got, more := m.Page(c.group, c.after, c.limit)
-		if !slices.Equal(got, c.want) || more != c.more {
-			t.Errorf("page of %s behind %q, at most %d: %v %t, want %v %t", c.group, c.after, c.limit, got, more, c.want, c.more)
-		}
+	if got := m.Members("g"); !slices.Equal(got, []protocol.ThingName{"a", "b", "c", "d"}) || m.Count("g") != 4  {
+		t.Errorf("members %v, counted %d", got, m.Count("g"))
 	}
-	if !m.Contains("g", "a") || m.Contains("g", "z") || m.Contains("unknown", "a") || m.Count("unknown") != 0 {
-		t.Error("contains or count disagree with the page")
+	if m.Members("unknown") != nil || m.Count("unknown") != 0 {
+		t.Error("a group that is not there has members")
+	}
+	if !m.Contains("g", ix.Get("a")) || m.Contains("g", ix.Get("z")) || m.Contains("g", nil) || m.Contains("unknown", ix.Get("a")) {
+		t.Error("contains disagrees with the members")
 	}
 }

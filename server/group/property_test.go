@@ -169,10 +169,10 @@ func (f *fleet) bound() {
 	if f.room == nil {
 		return
 	}
-	f.matcher.Bound(
-		func(thing protocol.ThingName) int { return f.room[thing] },
-		func(g protocol.ThingGroupName) time.Time { return time.Unix(int64(f.groups[g].born), 0) },
-	)
+	f.matcher.Bound(group.Bound{
+		Room:    func(thing protocol.ThingName) int { return f.room[thing] },
+		Created: func(g protocol.ThingGroupName) time.Time { return time.Unix(int64(f.groups[g].born), 0) },
+	})
 }
 
 // changeRoom gives a thing another number of groups; a change that says
@@ -265,7 +265,7 @@ func (f *fleet) restart(t *rapid.T) {
 	for name, g := range f.groups {
 		f.matcher.Put(name, g.query)
 		for thing := range g.member {
-			if !f.matcher.Restore(name, thing) {
+			if !f.matcher.Restore(name, f.index.Get(thing)) {
 				t.Fatalf("cannot restore %s in %s", thing, name)
 			}
 		}
@@ -300,7 +300,7 @@ func (f *fleet) check(t *rapid.T) {
 		}
 	}
 	for _, thing := range things {
-		if got := f.matcher.GroupsOf(thing.Name); !slices.Equal(got, groupsOf[thing.Name]) {
+		if got := f.matcher.GroupsOf(f.index.Get(thing.Name)); !slices.Equal(got, groupsOf[thing.Name]) {
 			t.Fatalf("thing %s is in %v, want %v", thing.Name, got, groupsOf[thing.Name])
 		}
 		delete(groupsOf, thing.Name)
@@ -343,7 +343,7 @@ func (f *fleet) checkOldest(t *rapid.T, things []naive.Thing) {
 		})
 		oldest = oldest[:min(len(oldest), max(0, f.room[thing.Name]))]
 		slices.Sort(oldest)
-		if got := f.matcher.GroupsOf(thing.Name); !slices.Equal(got, oldest) {
+		if got := f.matcher.GroupsOf(f.index.Get(thing.Name)); !slices.Equal(got, oldest) {
 			t.Fatalf("thing %s with room for %d is in %v, want %v", thing.Name, f.room[thing.Name], got, oldest)
 		}
 	}

@@ -45,18 +45,6 @@ func (p *posting) len() int {
 	return p.more.count
 }
 
-func (p *posting) contains(id uint32) bool {
-	switch m := p.more; {
-	case m == nil:
-		return p.one == id
-	case m.many != nil:
-		return m.many.Contains(id)
-	default:
-		_, found := slices.BinarySearch(m.few, id)
-		return found
-	}
-}
-
 func (p *posting) add(id uint32) {
 	m := p.more
 	if m == nil {

@@ -116,7 +116,7 @@ func (w *truth) anything() *query.Query {
 	ask.Groups, ask.Patterns = append(ask.Groups, dynamicNames()...), true
 	q := ask.Draw(w.T)
 	limits := query.Limits{Terms: w.rules.QueryTerms, Length: w.rules.QueryLength, FewLeadingWildcards: w.rules.FewLeadingWildcards}
-	if err := q.Check(limits); err != nil {
+	if _, err := query.ParseWithin(query.Things, q.Source(), limits); err != nil {
 		w.Skip(err)
 	}
 	return q

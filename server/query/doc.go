@@ -12,9 +12,13 @@
 // a [Query] never changes after [Parse], so it may be shared freely.
 //
 // Read downhill: query.go is the face; lex.go cuts the text into tokens;
-// parse.go builds the tree of node.go; cond.go is what a single term demands
-// of a value of value.go; print.go writes a tree back as text; limits.go,
-// explain.go and field.go are what their names say.
+// parse.go builds the tree of node.go, within limits.go; cond.go and
+// wildcard.go are what a single term demands of a value of value.go; print.go
+// writes a tree back as text; explain.go and field.go are what their names say.
+//
+// Text comes from strangers: [ParseWithin] refuses what is too long before it
+// reads it, nesting ends at 64 levels, and no condition takes more than one
+// pass over a value, but for a * on both sides of a ?.
 //
 // # What the reference leaves open, and what is done here
 //

@@ -53,10 +53,3 @@ func (p *parser) countLeading(tok token) error {
 	}
 	return nil
 }
-
-// Check returns an error of code InvalidQuery if the query exceeds a limit.
-// What a client sends is better read with [ParseWithin], which names a column.
-func (q *Query) Check(l Limits) error {
-	_, err := ParseWithin(q.schema, q.source, l)
-	return err
-}

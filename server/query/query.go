@@ -25,7 +25,6 @@ type Document interface {
 
 // Query is a parsed query. It is immutable and safe for concurrent use.
 type Query struct {
-	schema    Schema
 	source    string
 	root      Node
 	terms     int
@@ -56,7 +55,7 @@ func ParseWithin(schema Schema, s string, limits Limits) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{schema: schema, source: s, root: root}
+	q := &Query{source: s, root: root}
 	walk(root, q.note)
 	q.fields = sortedSet(q.fields)
 	q.below = sortedSet(q.below)

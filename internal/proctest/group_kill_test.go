@@ -44,8 +44,10 @@ func TestKillWhileGroupsChange(t *testing.T) {
 		switch round % 3 {
 		case 1:
 			steps = append(steps, func(ctx context.Context) {
-				mode := object{"thingIndexingMode": "REGISTRY_AND_SHADOW", "thingConnectivityIndexingMode": "STATUS", "namedShadowIndexingMode": "ON",
-					"filter": object{"namedShadowNames": []string{fmt.Sprintf("s%d", round)}}}
+				mode := object{
+					"thingIndexingMode": "REGISTRY_AND_SHADOW", "thingConnectivityIndexingMode": "STATUS", "namedShadowIndexingMode": "ON",
+					"filter": object{"namedShadowNames": []string{fmt.Sprintf("s%d", round)}},
+				}
 				_ = a.call(ctx, iot, "POST", "/indexing/config", object{"thingIndexingConfiguration": mode}, nil)
 			})
 		case 2:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/index"
@@ -59,10 +60,11 @@ func Select(ctx context.Context, e *Engine, ask Question, see func(*index.Select
 var errStale = protocol.Errorf(protocol.Unavailable, "the fleet was loaded again while it was searched: try again")
 
 // search runs a search between two visits to the loop. The first checks what
-// is asked and takes the index: what was acknowledged before is in it. Then see
-// looks at what was found. The second calls show, and makes what was seen
-// durable, because it is answered only after everything before it is; if the
-// loop lost its state meanwhile, everything begins anew.
+// is asked and takes the index: what was acknowledged before is in it. The
+// search itself, and see, which looks at what was found, run on the caller's
+// goroutine while the loop goes on. The second calls show, and makes what was
+// seen durable, because it is answered only after everything before it is; if
+// the loop lost its state meanwhile, everything begins anew.
 func (e *Engine) search(ctx context.Context, ask Question, check func(*state) error, see func(*index.Selection), show func(*View)) error {
 	select {
 	case e.searches <- struct{}{}:
@@ -94,21 +96,28 @@ func (e *Engine) searchOnce(ctx context.Context, ask Question, check func(*state
 	if err != nil {
 		return err
 	}
-	defer find.Close()
-	for more := true; more; {
-		err := Read(ctx, e, func(v *View) error {
-			if v.t.state != of {
-				return errStale
-			}
-			if more = find.Step(); !more {
-				see(find.Selection())
-				show(v)
-			}
-			return nil
-		})
-		if err != nil {
+	if err := finish(ctx, find); err != nil {
+		return err
+	}
+	see(find.Selection())
+	return Read(ctx, e, func(v *View) error {
+		if v.t.state != of {
+			return errStale
+		}
+		show(v)
+		return nil
+	})
+}
+
+// finish steps a search to its end. Between two steps others may have the
+// processor, and the search is given up if nobody waits for it any more.
+func finish(ctx context.Context, find *index.Find) error {
+	for find.Step() {
+		if err := ctx.Err(); err != nil {
+			find.Close()
 			return err
 		}
+		runtime.Gosched()
 	}
 	return nil
 }

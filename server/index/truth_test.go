@@ -29,10 +29,12 @@ func searches(t *rapid.T) {
 		T: t, index: rapid.SampledFrom([]func() *index.Index{index.New, index.NewSmall}).Draw(t, "size")(), config: naivetest.Everything(), groups: map[protocol.ThingName]map[protocol.ThingGroupName]bool{},
 		ask: naivetest.Queries{Fields: naivetest.Fields(), Groups: []string{"red", "s1", "blue", "d2"}, Patterns: true, Depth: 3},
 	}
-	for range 4 {
+	for range 8 {
 		l.put()
 	}
-	l.standing = []*query.Query{l.ask.Draw(t), l.ask.Draw(t)}
+	for range 4 {
+		l.standing = append(l.standing, l.ask.Draw(t))
+	}
 	actions := map[string]func(*rapid.T){
 		"search":    l.in(func() { l.same(l.ask.Draw(l.T)) }),
 		"aggregate": l.in(l.aggregate),
@@ -68,7 +70,7 @@ func (l *lives) changes() map[string]func() {
 	}
 }
 
-func (l *lives) thing() protocol.ThingName { return naivetest.Thing(l.T, 6) }
+func (l *lives) thing() protocol.ThingName { return naivetest.Thing(l.T, 12) }
 
 func (l *lives) put() {
 	src := naivetest.Source(l.T, l.thing())
@@ -177,8 +179,11 @@ func (l *lives) stepWhileChanging() {
 	}
 	s := f.Selection()
 	found := matching(q, l.things())
+	if s.Count() != len(found) || s.IDs().GetCardinality() != uint64(len(found)) {
+		l.Fatalf("query %s found %v, by the naive evaluator %v", q, s.IDs(), found)
+	}
 	gone := map[protocol.ThingName]bool{} // at some time
-	for range rapid.IntRange(0, 3).Draw(l.T, "changes since") {
+	for range rapid.IntRange(0, 16).Draw(l.T, "changes since") {
 		changes[rapid.SampledFrom(names).Draw(l.T, "since")]()
 		for _, n := range found {
 			gone[n] = gone[n] || l.index.Get(n) == nil

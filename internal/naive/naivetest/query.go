@@ -35,9 +35,9 @@ func Plain() []string {
 func Fields() []string {
 	return []string{
 		"thingName", "thingTypeName", "registry.thingTypeName", "thingId",
-		"attributes", "attributes.a", "attributes.a", "attributes.b", "attributes.a.b", "attributes.none",
+		"attributes", "attributes.a", "attributes.a", "attributes.a", "attributes.a", "attributes.a", "attributes.b", "attributes.b", "attributes.b", "attributes.a.b", "attributes.none",
 		"connectivity", "connectivity.connected", "connectivity.connected", "connectivity.timestamp", "connectivity.disconnectReason",
-		"shadow", "shadow.hasDelta", "shadow.reported", "shadow.reported.a", "shadow.reported.a", "shadow.reported.a.b", "shadow.reported.b",
+		"shadow", "shadow.hasDelta", "shadow.reported", "shadow.reported.a", "shadow.reported.a", "shadow.reported.a", "shadow.reported.a.b", "shadow.reported.b",
 		"shadow.desired.a", "shadow.desired.b", "shadow.delta", "shadow.delta.a", "shadow.version",
 		"shadow.metadata", "shadow.metadata.reported.a.timestamp", "shadow.metadata.desired.b.timestamp",
 		"shadow.name", "shadow.name.s1.reported.a", "shadow.name.s1.hasDelta", "shadow.name.$package.reported.b", "shadow.name.s1.metadata.reported.a.timestamp",

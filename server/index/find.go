@@ -139,7 +139,7 @@ func (ix *Index) Select(q *query.Query) *Selection {
 type budget struct{ left int }
 
 const (
-	unitsOfNumber   = 4   // to add the number of a thing to a set
+	unitsOfNumber   = 10  // to add the number of a thing to a set
 	unitsOfValue    = 60  // to look at a value
 	unitsOfDocument = 300 // to look at a document
 	unitsOfTerm     = 100 // to ask a document for a term

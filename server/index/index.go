@@ -21,6 +21,7 @@ type Index struct {
 	sizes sizes
 
 	things *btree.BTreeG[*Document]
+	key    Document    // to look a name up; only the writer does
 	dense  []*Document // by number; nil where it is free
 	free   []uint32
 	all    *roaring.Bitmap // numbers in use
@@ -316,7 +317,8 @@ func (ix *Index) At(id uint32) *Document {
 func (ix *Index) Get(thing protocol.ThingName) *Document { return ix.get(string(thing)) }
 
 func (ix *Index) get(name string) *Document {
-	doc, _ := ix.things.Get(at(name))
+	ix.key.source.ThingName = protocol.ThingName(name)
+	doc, _ := ix.things.Get(&ix.key)
 	return doc
 }
 

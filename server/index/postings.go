@@ -144,5 +144,12 @@ func (p *posting) work() int {
 	return unitsOfValue + p.len()*unitsOfNumber
 }
 
-// bitmapWork is what it takes to go over a bitmap.
-func bitmapWork(b *roaring.Bitmap) int { return unitsOfValue + int(b.GetSizeInBytes())/4 }
+// bitmapWork is what it takes to go over a bitmap: things far apart are kept as
+// numbers, others as bits.
+func bitmapWork(b *roaring.Bitmap) int {
+	n, bytes := int(b.GetCardinality()), int(b.GetSizeInBytes())
+	if bytes < 2*n {
+		return unitsOfValue + bytes/4
+	}
+	return unitsOfValue + n*unitsOfNumber
+}

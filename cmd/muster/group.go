@@ -26,6 +26,13 @@ type operatorSettings struct {
 	Group string `mapstructure:"group"`
 	Thing string `mapstructure:"thing"`
 	First int    `mapstructure:"first"`
+
+	Debounce string `mapstructure:"connectivity-debounce"`
+
+	Attributes []string `mapstructure:"attribute"`
+	Reported   string   `mapstructure:"reported"`
+	Connected  bool     `mapstructure:"connected"`
+	Delete     bool     `mapstructure:"delete"`
 }
 
 // operator makes a command that asks a server.
@@ -44,7 +51,7 @@ func operator(use, short string, args int, do func(*cobra.Command, []string, ope
 
 func groupCommand() *cobra.Command {
 	c := &cobra.Command{Use: "group", Short: "Look into thing groups", Args: noArgs, RunE: help}
-	c.AddCommand(groupExplainCommand(), groupPreviewCommand(), groupDescribeCommand())
+	c.AddCommand(groupExplainCommand(), groupPreviewCommand(), groupDescribeCommand(), groupSetCommand())
 	return c
 }
 
@@ -94,6 +101,8 @@ func because(m operate.Membership) string {
 		return fmt.Sprintf("the group is %s%s and has not come to it", m.Status, progress(m.Build))
 	case engine.MemberRefused:
 		return fmt.Sprintf("the query matches, but it may be in no more groups than %s", join(m.Places))
+	case engine.MemberDebounce:
+		return fmt.Sprintf("its connectivity has changed, and the membership will at %s unless it changes back", m.Until.Format(time.RFC3339))
 	case engine.MemberDirect:
 		return "it was put there"
 	case engine.MemberBelow:
@@ -207,6 +216,30 @@ func groupDescribe(c *cobra.Command, args []string, s operatorSettings, api oper
 	if err != nil {
 		return err
 	}
+	return printGroup(c, s, g)
+}
+
+func groupSetCommand() *cobra.Command {
+	c := operator("set GROUP", "Set what Muster adds to a dynamic thing group", 1, groupSet)
+	c.Long = `Sets how long a thing's join or leave waits that its connectivity alone caused: a
+device that comes back within that time has not left. 0s carries it out at once.`
+	c.Example = `  muster group set ConnectedSWV5 --connectivity-debounce 30s`
+	c.Flags().String("connectivity-debounce", "", "a duration from 0s to 1h, such as 30s")
+	return c
+}
+
+func groupSet(c *cobra.Command, args []string, s operatorSettings, api operate.Client) error {
+	if s.Debounce == "" {
+		return cli.Usagef("%s needs --connectivity-debounce", c.CommandPath())
+	}
+	g, err := api.SetGroup(c.Context(), protocol.ThingGroupName(args[0]), operate.GroupSettings{ConnectivityDebounce: &s.Debounce})
+	if err != nil {
+		return err
+	}
+	return printGroup(c, s, g)
+}
+
+func printGroup(c *cobra.Command, s operatorSettings, g operate.Group) error {
 	if s.JSON {
 		return printJSON(c, g)
 	}
@@ -218,6 +251,7 @@ func groupDescribe(c *cobra.Command, args []string, s operatorSettings, api oper
 		fmt.Fprintf(out, "  status    %s%s\n", g.Status, progress(g.Build))
 		fmt.Fprintf(out, "  query     %s\n", g.Query)
 		fmt.Fprintf(out, "  terms     %d\n", g.Terms)
+		fmt.Fprintf(out, "  debounce  %s, %s waiting\n", g.ConnectivityDebounce, things(g.PendingDebounces))
 		fmt.Fprintf(out, "  held      %s join its jobs when it is ACTIVE\n", things(g.HeldJoins))
 	}
 	fmt.Fprintf(out, "  jobs      %s\n", cmp.Or(join(g.Jobs), "none"))

@@ -32,7 +32,7 @@ the environment, and that over the file.`,
 		RunE: help,
 	}
 	c.PersistentFlags().String("config", "", "YAML file with the same keys as the flags")
-	c.AddCommand(groupCommand(), firmwareCommand(), releaseCommand())
+	c.AddCommand(groupCommand(), thingCommand(), firmwareCommand(), releaseCommand())
 	c.AddCommand(demoCommand())
 	c.AddCommand(childCommands()...)
 	return c

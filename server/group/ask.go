@@ -22,27 +22,33 @@ func (m *Matcher) Touches(c index.Change) []protocol.ThingGroupName {
 	return names
 }
 
-// Would returns what Apply would answer to a change. Nothing is changed. New
-// need not be in the index.
-func (m *Matcher) Would(c index.Change) []Membership {
-	var answer []Membership
+// Would returns what Apply would answer to a change, and the memberships that
+// would begin to wait for the debounce. Nothing is changed. New need not be in
+// the index.
+func (m *Matcher) Would(c index.Change) (changed, waits []Membership) {
 	if c.New == nil {
 		for _, name := range m.GroupsOf(c.Old) {
-			answer = append(answer, Membership{Thing: c.Thing, Group: name})
+			changed = append(changed, Membership{Thing: c.Thing, Group: name})
 		}
-		return answer
+		return changed, nil
 	}
 	// The change may be of a thing that has no number yet: then it is in no
-	// group and refused by none.
-	t, refused := thing{name: c.Thing}, []*entry(nil)
+	// group, refused by none and waits for none.
+	t, refused, waiting := thing{name: c.Thing}, []*entry(nil), []*entry(nil)
 	if c.Old != nil {
-		t.groups, refused = m.things.groupsOf(c.Old), m.bound.refused[c.Old.ID()]
+		t.groups, refused, waiting = m.things.groupsOf(c.Old), m.bound.refused[c.Old.ID()], m.debounce.waiting[c.Old.ID()]
 	}
-	moves, _ := m.moves(&t, refused, flipped(&t, refused, m.touches(c)))
-	for _, move := range moves {
-		answer = append(answer, Membership{Thing: c.Thing, Group: move.name, Joined: move.matches})
+	s := m.sift(c, &t, waiting, refused, flipped(&t, refused, m.touches(c)))
+	moves, _ := m.moves(&t, refused, s.now)
+	return memberships(c.Thing, moves), memberships(c.Thing, s.begin)
+}
+
+func memberships(thing protocol.ThingName, of []decision) []Membership {
+	var all []Membership
+	for _, d := range of {
+		all = append(all, Membership{Thing: thing, Group: d.name, Joined: d.matches})
 	}
-	return answer
+	return all
 }
 
 // Refuses reports whether a group matches the thing of a document, which has

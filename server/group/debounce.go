@@ -20,7 +20,7 @@ const MaxDebounce = time.Hour
 func ParseDebounce(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 || d > MaxDebounce {
-		return 0, protocol.Errorf(protocol.InvalidRequest, "connectivityDebounce %q is not a duration from 0s to %s, such as 30s", clip(text), MaxDebounce)
+		return 0, protocol.Errorf(protocol.InvalidRequest, "connectivityDebounce %q is not a duration from 0s to 1h, such as 30s", clip(text))
 	}
 	return d, nil
 }
@@ -110,27 +110,45 @@ func (m *Matcher) hold(c index.Change, id uint32, t *thing, flips []decision) []
 	if len(waiting) == 0 && (m.debounce.Waits == nil || len(flips) == 0 || !c.OnlyConnectivity()) {
 		return flips
 	}
-	flips = slices.DeleteFunc(flips, func(f decision) bool {
-		if slices.Contains(waiting, f.entry) {
-			return true // the answer that waits, and is looked at below
-		}
-		waits := c.OnlyConnectivity() && m.debounce.Waits(f.name)
-		if waits {
-			m.debounce.begin(id, f.entry, Wait{Thing: c.Thing, Group: f.name, Leaves: !f.matches})
-		}
-		return waits
-	})
-	for _, e := range slices.Clone(waiting) {
-		switch matches := e.query.Match(c.New); {
-		case matches == matched(e, t, m.bound.refused[id]):
-			m.debounce.end(id, c.Thing, e)
-		case mentions(e.query, c.Fields):
-			m.debounce.end(id, c.Thing, e)
-			flips = append(flips, decision{e, matches})
+	s := m.sift(c, t, waiting, m.bound.refused[id], flips)
+	for _, f := range s.begin {
+		m.debounce.begin(id, f.entry, Wait{Thing: c.Thing, Group: f.name, Leaves: !f.matches})
+	}
+	for _, e := range s.end {
+		m.debounce.end(id, c.Thing, e)
+	}
+	return s.now
+}
+
+// sifted is what flips come to: those that are carried out now, those that
+// begin to wait, and the groups whose flip waits no longer.
+type sifted struct {
+	now, begin []decision
+	end        []*entry
+}
+
+func (m *Matcher) sift(c index.Change, t *thing, waiting, refused []*entry, flips []decision) (s sifted) {
+	connectivity := c.OnlyConnectivity()
+	for _, f := range flips {
+		switch {
+		case slices.Contains(waiting, f.entry): // looked at below
+		case connectivity && m.debounce.Waits != nil && m.debounce.Waits(f.name):
+			s.begin = append(s.begin, f)
+		default:
+			s.now = append(s.now, f)
 		}
 	}
-	slices.SortFunc(flips, byName)
-	return flips
+	for _, e := range waiting {
+		switch matches := e.query.Match(c.New); {
+		case matches == matched(e, t, refused):
+			s.end = append(s.end, e)
+		case mentions(e.query, c.Fields):
+			s.end = append(s.end, e)
+			s.now = append(s.now, decision{e, matches})
+		}
+	}
+	slices.SortFunc(s.now, byName)
+	return s
 }
 
 func (d *debounce) begin(id uint32, e *entry, w Wait) {

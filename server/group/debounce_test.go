@@ -188,7 +188,25 @@ func (d *dwells) take(t *rapid.T, ms []group.Membership) {
 func (d *dwells) put(t *rapid.T, src index.Source, changed string) {
 	doc := index.Flatten(src, config())
 	fresh := d.index.Get(src.ThingName) == nil
-	d.take(t, d.matcher.Apply(d.index.Put(doc)))
+	told, toldWaits := d.matcher.Would(d.index.Diff(index.Flatten(src, config())))
+	before := maps.Clone(d.waits)
+	moves := d.matcher.Apply(d.index.Put(doc))
+	if !slices.Equal(told, moves) {
+		t.Fatalf("told %+v, did %+v", told, moves)
+	}
+	for _, w := range toldWaits {
+		k := [2]string{string(w.Thing), string(w.Group)}
+		if got, waits := d.waits[k]; !waits || got == before[k] || got.leaves == w.Joined {
+			t.Fatalf("told that %+v waits, has %+v", w, got)
+		}
+		delete(before, k)
+	}
+	for k := range d.waits {
+		if _, was := before[k]; !was && !slices.ContainsFunc(toldWaits, func(w group.Membership) bool { return k == [2]string{string(w.Thing), string(w.Group)} }) {
+			t.Fatalf("%v waits and was not told", k)
+		}
+	}
+	d.take(t, moves)
 	for _, g := range d.groups {
 		k := [2]string{string(src.ThingName), string(g.name)}
 		matches := g.asked.query().Match(doc)

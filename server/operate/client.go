@@ -37,6 +37,16 @@ func (c Client) PreviewQuery(ctx context.Context, ask QueryQuestion) (a QueryAns
 	return a, c.do(ctx, http.MethodPost, "/muster/v1/preview/query", ask, &a)
 }
 
+// PreviewChange says what a change of a thing would do.
+func (c Client) PreviewChange(ctx context.Context, ask ChangeQuestion) (a ChangeAnswer, err error) {
+	return a, c.do(ctx, http.MethodPost, "/muster/v1/preview/change", ask, &a)
+}
+
+// SetGroup sets what Muster adds to a dynamic thing group.
+func (c Client) SetGroup(ctx context.Context, name protocol.ThingGroupName, s GroupSettings) (g Group, err error) {
+	return g, c.do(ctx, http.MethodPut, groupPath(name), s, &g)
+}
+
 func groupPath(name protocol.ThingGroupName) string {
 	return "/muster/v1/groups/" + url.PathEscape(string(name))
 }

@@ -26,6 +26,10 @@ type Group struct {
 	// its terms.
 	Query string `json:"query,omitempty"`
 	Terms int    `json:"terms,omitempty"`
+	// ConnectivityDebounce is how long joins and leaves that connectivity alone
+	// caused wait (rule 9), PendingDebounces how many of them wait.
+	ConnectivityDebounce string `json:"connectivityDebounce,omitempty"`
+	PendingDebounces     int    `json:"pendingDebounces"`
 	// HeldJoins counts the members that jobs learn of when the group is ACTIVE.
 	HeldJoins int `json:"heldJoins"`
 	// Jobs are the live jobs that target it.
@@ -52,8 +56,35 @@ func groupOf(info engine.GroupInfo) Group {
 	}
 	if info.Query != nil {
 		g.Query, g.Terms = info.Query.String(), info.Query.Terms()
+		g.ConnectivityDebounce, g.PendingDebounces = info.Debounce.String(), info.Debounced
 	}
 	return g
+}
+
+// GroupSettings are what Muster adds to a dynamic thing group.
+type GroupSettings struct {
+	// ConnectivityDebounce is how long joins and leaves that connectivity alone
+	// caused wait, as "30s": 0s to 1h.
+	ConnectivityDebounce *string `json:"connectivityDebounce"`
+}
+
+func (c Config) setGroup(w http.ResponseWriter, r *http.Request) {
+	var s GroupSettings
+	err := decode(w, r, &s)
+	if err == nil && s.ConnectivityDebounce == nil {
+		err = protocol.Errorf(protocol.InvalidRequest, "connectivityDebounce is missing: give a duration such as 30s")
+	}
+	var info engine.GroupInfo
+	if err == nil {
+		info, err = engine.Do(r.Context(), c.Engine, engine.SetDebounce{
+			Group: protocol.ThingGroupName(r.PathValue("group")), Debounce: *s.ConnectivityDebounce,
+		})
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, groupOf(info))
 }
 
 // Membership says why a thing is, or is not, in a thing group.
@@ -70,6 +101,8 @@ type Membership struct {
 	Build   *engine.BuildProgress `json:"build,omitempty"`
 	// JobsWait is that jobs learn of the member when the group is ACTIVE.
 	JobsWait bool `json:"jobsWait,omitempty"`
+	// Until is when a membership that waits for the debounce changes.
+	Until time.Time `json:"until,omitzero"`
 	// Places are the groups of a thing that may be in no more of them.
 	Places []protocol.ThingGroupName `json:"places,omitempty"`
 	// Through are the groups below a static one through which the thing is in it.
@@ -85,7 +118,7 @@ func (c Config) explainMember(w http.ResponseWriter, r *http.Request) {
 		m := Membership{
 			Thing: thing, Group: name, Status: x.Status, Member: x.Member, Reason: x.Reason,
 			Query: x.Query, Build: x.Build, JobsWait: x.JobsWait,
-			Places: x.Places, Through: x.Through, NotMirrored: x.NotMirrored,
+			Until: x.Until.UTC(), Places: x.Places, Through: x.Through, NotMirrored: x.NotMirrored,
 		}
 		if x.Query != nil {
 			m.Matched = &x.Matched

@@ -52,7 +52,9 @@ func (c Config) routes() map[string]http.HandlerFunc {
 		"GET /muster/v1/jobs/{job}/things/{thing}":     c.explain,
 		"GET /muster/v1/groups/{group}":                c.describeGroup,
 		"GET /muster/v1/groups/{group}/things/{thing}": c.explainMember,
+		"PUT /muster/v1/groups/{group}":                c.setGroup,
 		"POST /muster/v1/preview/query":                c.previewQuery,
+		"POST /muster/v1/preview/change":               c.previewChange,
 	}
 }
 

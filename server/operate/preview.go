@@ -2,9 +2,11 @@ package operate
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/engine"
+	"github.com/muster-iot/muster/server/job"
 	"github.com/muster-iot/muster/server/query"
 )
 
@@ -65,4 +67,72 @@ func (c Config) previewQuery(w http.ResponseWriter, r *http.Request) {
 		a.Joining, a.Leaving = &p.Joining, &p.Leaving
 	}
 	answer(w, http.StatusOK, a)
+}
+
+// ChangeQuestion asks what a change of a thing would do.
+type ChangeQuestion struct {
+	Thing protocol.ThingName `json:"thing"`
+	// Attributes are merged into the thing's; an empty value removes.
+	Attributes map[string]string `json:"attributes,omitempty"`
+	// Reported is merged into what the classic shadow reports.
+	Reported map[string]any `json:"reported,omitempty"`
+	// Connected is what becomes of the connection; absent leaves it.
+	Connected *bool `json:"connected,omitempty"`
+	// Delete deletes the thing.
+	Delete bool `json:"delete,omitempty"`
+}
+
+// ChangeAnswer is what a change of a thing would do.
+type ChangeAnswer struct {
+	// Touched are the dynamic groups whose query would be evaluated.
+	Touched []protocol.ThingGroupName `json:"touched"`
+	Joined  []Move                    `json:"joined"`
+	Left    []Move                    `json:"left"`
+	// Jobs are those that it would matter to.
+	Jobs []JobEffect `json:"jobs"`
+}
+
+// Move is a thing group that would be joined or left.
+type Move struct {
+	Group protocol.ThingGroupName `json:"thingGroupName"`
+	// After is how long it would wait for the group's connectivityDebounce.
+	After string `json:"after,omitempty"`
+}
+
+// JobEffect is what a job would make of a change.
+type JobEffect struct {
+	Job    protocol.JobID `json:"jobId"`
+	Action job.Action     `json:"action"`
+	Reason job.Reason     `json:"reason"`
+	Until  time.Time      `json:"until,omitzero"`
+}
+
+func (c Config) previewChange(w http.ResponseWriter, r *http.Request) {
+	var ask ChangeQuestion
+	if err := decode(w, r, &ask); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	c.read(w, r, func(v *engine.View) (any, error) {
+		p, err := v.PreviewChange(engine.ChangePreview(ask))
+		a := ChangeAnswer{
+			Touched: append([]protocol.ThingGroupName{}, p.Touched...),
+			Joined:  moves(p.Joined), Left: moves(p.Left), Jobs: []JobEffect{},
+		}
+		for _, j := range p.Jobs {
+			a.Jobs = append(a.Jobs, JobEffect{Job: j.Job, Action: j.Action, Reason: j.Reason, Until: j.Until.UTC()})
+		}
+		return a, err
+	})
+}
+
+func moves(of []engine.MovePreviewed) []Move {
+	all := make([]Move, len(of))
+	for i, m := range of {
+		all[i].Group = m.Group
+		if m.After > 0 {
+			all[i].After = m.After.String()
+		}
+	}
+	return all
 }

@@ -57,6 +57,8 @@
 //   - The order of the elements of an array does not matter to any query, so a
 //     mere reordering is no change.
 //   - The metadata of an array is one timestamp per element at <path>.timestamp.
+//   - What lies in a shadow at a path of more than 512 bytes below its section
+//     is not indexed.
 //   - Dynamic groups are in thingGroupNames for searches but not for the queries
 //     of dynamic groups, which would otherwise depend on themselves (4.3 rule 8):
 //     a Source names static groups only, see [Index.Join] for the others.

@@ -100,8 +100,17 @@ func (l leaf) value() query.Value {
 	return query.NewValue(l.text)
 }
 
+// maxPath bounds the path of a field below its section, in bytes. Every leaf
+// has its whole path as a name: without a bound, a shadow of 8 KB in which
+// hundreds of leaves lie below one long key would make a document of 8 MB.
+const maxPath = 512
+
 // flattener gathers leaves in any order.
-type flattener struct{ leaves []leaf }
+type flattener struct {
+	leaves []leaf
+	// longest is the longest name of a field in the section under way.
+	longest int
+}
 
 // addText adds a string unless it is empty.
 func (f *flattener) addText(field, text string) {
@@ -151,16 +160,26 @@ func (f *flattener) registry(src Source) {
 // shadow adds the sections of one shadow; its version is not searchable.
 func (f *flattener) shadow(prefix string, s ShadowState) {
 	delta, _ := s.Difference()
-	f.object(prefix+"desired", prefix+"metadata.desired", s.Desired, s.DesiredMeta)
-	f.object(prefix+"reported", prefix+"metadata.reported", s.Reported, s.ReportedMeta)
-	f.object(prefix+"delta", "", delta, nil)
+	f.section(prefix+"desired", prefix+"metadata.desired", s.Desired, s.DesiredMeta)
+	f.section(prefix+"reported", prefix+"metadata.reported", s.Reported, s.ReportedMeta)
+	f.section(prefix+"delta", "", delta, nil)
 	f.addHidden(prefix+"hasDelta", len(delta) > 0)
 }
 
+// section is object for a whole section of a shadow.
+func (f *flattener) section(path, metaPath string, section, meta map[string]any) {
+	f.longest = len(path) + len(".") + maxPath
+	f.object(path, metaPath, section, meta)
+}
+
 // object adds the members of a JSON object at path, and the timestamps of
-// those that are indexed at metaPath unless that is empty.
+// those that are indexed at metaPath unless that is empty. What has too long a
+// path is not indexed.
 func (f *flattener) object(path, metaPath string, object, meta map[string]any) {
 	for key, member := range object {
+		if len(path)+len(".")+len(key) > f.longest {
+			continue
+		}
 		memberMeta := metaPath
 		if metaPath != "" {
 			memberMeta += "." + key

@@ -19,6 +19,8 @@ type Wildcard struct {
 	lower   []rune
 	// parts are what stands between the *, in lower case: one more than there are *.
 	parts []part
+	// least is the length of the shortest word that can fit, in bytes.
+	least int
 }
 
 // part is text in which a ? stands between every two pieces.
@@ -36,7 +38,9 @@ func newWildcard(pattern []rune) *Wildcard {
 		var p part
 		for _, piece := range split(runes, AnyOne) {
 			p = append(p, string(piece))
+			c.least += len(p[len(p)-1])
 		}
+		c.least += len(p) - 1
 		c.parts = append(c.parts, p)
 	}
 	return c
@@ -65,6 +69,9 @@ func (c *Wildcard) Match(v Value) bool { return v.anyWord(c.fits) }
 // beginning, the last one at its end, and every other one as far to the left
 // as it can. Only the search for those looks at a character more than once.
 func (c *Wildcard) fits(word string) bool {
+	if len(word) < c.least {
+		return false
+	}
 	rest, ok := c.parts[0].cut(word)
 	last := len(c.parts) - 1
 	if !ok || last == 0 {
@@ -117,6 +124,11 @@ func (p part) cutEnd(word string) (rest string, ok bool) {
 
 // cutFirst returns what follows the part where it first occurs in word.
 func (p part) cutFirst(word string) (rest string, ok bool) {
+	for _, piece := range p[1:] { // else it could be a long way to a miss
+		if !strings.Contains(word, piece) {
+			return "", false
+		}
+	}
 	for {
 		at := strings.Index(word, p[0])
 		if at < 0 {

@@ -15,6 +15,9 @@ type Gateway struct{ Broker *broker.Broker }
 // Publish implements engine.Gateway.
 func (g *Gateway) Publish(topic string, payload []byte) { g.Broker.Publish(topic, payload) }
 
+// Heard implements engine.Audience.
+func (g *Gateway) Heard(topic string) bool { return g.Broker.Heard(topic) }
+
 // Send implements engine.Gateway.
 func (g *Gateway) Send(session uint64, topic string, payload []byte) {
 	g.Broker.Send(session, topic, payload)

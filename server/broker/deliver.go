@@ -23,6 +23,12 @@ func (b *Broker) Deliver(m protocol.Message) {
 // Publish is Deliver for a plain message of QoS 1.
 func (b *Broker) Publish(topic string, payload []byte) { b.Deliver(simple(topic, payload, 1)) }
 
+// Heard reports whether a topic has subscribers, so that a message for it would
+// be delivered to somebody.
+func (b *Broker) Heard(topic string) bool {
+	return usable(topic) && len(b.mqtt.Topics.Subscribers(topic).Subscriptions) > 0
+}
+
 // Send sends a message to one session at QoS 0, whether it has subscribed or
 // not; before its CONNACK the message waits for it. It is dropped when the
 // session is gone. Like Publish it never waits.

@@ -51,6 +51,17 @@ func TestPublishAnd(t *testing.T) {
 	}
 }
 
+func TestHeard(t *testing.T) {
+	s := start(t, broker.Limits{})
+	w := connect(t, s.addr, "dev", 4)
+	w.subscribe(1, "a/+/c")
+	for topic, want := range map[string]bool{"a/b/c": true, "a/b": false, "$aws/events/x": false, "": false, strings.Repeat("x", 70_000): false} {
+		if got := s.Heard(topic); got != want {
+			t.Errorf("%.20q is heard: %v, want %v", topic, got, want)
+		}
+	}
+}
+
 func TestPubackWaitsForHandler(t *testing.T) {
 	s := start(t, broker.Limits{})
 	commit := make(chan struct{})

@@ -29,6 +29,13 @@ type Gateway interface {
 	Deliver(m protocol.Message)
 }
 
+// Audience is a Gateway that knows who listens. What nobody would hear is then
+// not even made: most devices' events have no subscriber.
+type Audience interface {
+	// Heard reports whether the topic has subscribers.
+	Heard(topic string) bool
+}
+
 // Subscribers in place of a session sends the answers to a request to the
 // subscribers of their topics: the request came from no session.
 const Subscribers = math.MaxUint64
@@ -159,6 +166,9 @@ type effect struct {
 	payload []byte
 	session uint64 // of a straight answer; 0 is none
 	fan     bool   // to subscribers
+	// made, if set, makes the payload when it is released, of values that do not
+	// change and without the state, which is further by then.
+	made func() []byte
 
 	message *protocol.Message      // in place of topic and payload
 	to      func(protocol.Message) // where it goes; nil is to subscribers
@@ -170,6 +180,10 @@ func (g effect) release(to Gateway) {
 		g.to(*g.message)
 	case g.message != nil:
 		to.Deliver(*g.message)
+	case g.made != nil:
+		if a, ok := to.(Audience); !ok || a.Heard(g.topic) {
+			to.Publish(g.topic, g.made())
+		}
 	case g.fan && g.session != 0:
 		to.PublishAnd(g.topic, g.payload, g.session)
 	case g.fan:

@@ -87,7 +87,7 @@ func (t *tx) presenceEvent(clientID, principal, kind string, p presence.Presence
 		initiated := r == presence.ClientInitiated
 		m.ClientInitiatedDisconnect, m.DisconnectReason = &initiated, string(r)
 	}
-	t.publish(topic.Presence(clientID, kind), marshal(m))
+	t.announce(topic.Presence(clientID, kind), func() []byte { return marshal(m) })
 }
 
 func sessionIdentifier(s presence.Session) string { return fmt.Sprintf("%s-%d", s.Boot, s.Number) }

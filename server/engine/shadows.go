@@ -59,7 +59,8 @@ func (t *tx) setShadow(thing protocol.ThingName, name string, u shadow.Update, p
 	if delta, differs := shadow.Delta(next, t.now, u.ClientToken); differs {
 		t.publish(topic.Shadow(thing, name, "update/delta"), delta)
 	}
-	t.publish(topic.Shadow(thing, name, "update/documents"), shadow.Documents(prev, next, t.now, u.ClientToken))
+	now, token := t.now, u.ClientToken
+	t.announce(topic.Shadow(thing, name, "update/documents"), func() []byte { return shadow.Documents(prev, next, now, token) })
 	if e.thing == nil {
 		return
 	}

@@ -1,9 +1,11 @@
 package index_test
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -258,4 +260,44 @@ func alike(a, b naive.Statistics) bool {
 
 func close(a, b float64) bool {
 	return math.Abs(a-b) <= 1e-9*math.Max(1, math.Max(math.Abs(a), math.Abs(b)))
+}
+
+// TestRangesWhileValuesGo: ranges are right while the values of a field come
+// and go in any order, so that what holds them is cut up and joined again.
+func TestRangesWhileValuesGo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const things = 16
+		ix, there := index.NewSmall(), map[int]bool{}
+		for _, i := range rapid.Permutation(numbersTo(things)).Draw(t, "come") {
+			src := index.Source{ThingName: protocol.ThingName(fmt.Sprintf("t%02d", i)), Attributes: map[string]string{"n": strconv.Itoa(i)}}
+			ix.Put(index.Flatten(src, naivetest.Everything()))
+			there[i] = true
+		}
+		for _, i := range rapid.Permutation(numbersTo(things)).Draw(t, "go") {
+			ix.Delete(protocol.ThingName(fmt.Sprintf("t%02d", i)))
+			delete(there, i)
+			low, high := rapid.IntRange(0, 3).Draw(t, "low"), rapid.IntRange(8, things).Draw(t, "high")
+			want := 0
+			for n := range there {
+				if low <= n && n <= high {
+					want++
+				}
+			}
+			q, err := query.Parse(fmt.Sprintf("attributes.n:[%d TO %d]", low, high))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ix.Select(q).Count(); got != want {
+				t.Fatalf("query %s counts %d of %v, want %d", q, got, there, want)
+			}
+		}
+	})
+}
+
+func numbersTo(n int) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	return numbers
 }

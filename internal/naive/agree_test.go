@@ -17,7 +17,7 @@ import (
 func TestAgreesWithTheEvaluator(t *testing.T) { rapid.Check(t, agree) }
 
 // FuzzAgreesWithTheEvaluator is the same, steered by coverage.
-func FuzzAgreesWithTheEvaluator(f *testing.F) { f.Fuzz(rapid.MakeFuzz(agree)) }
+func FuzzAgreesWithTheEvaluator(f *testing.F) { naivetest.Fuzz(f, agree) }
 
 func agree(t *rapid.T) {
 	ask := naivetest.Queries{Fields: naivetest.Fields(), Groups: []string{"red", "s1"}, Patterns: true, Depth: 3}

@@ -35,7 +35,7 @@ import (
 func TestTruth(t *testing.T) { rapid.Check(t, truthful) }
 
 // FuzzTruth is the same, steered by coverage.
-func FuzzTruth(f *testing.F) { f.Fuzz(rapid.MakeFuzz(truthful)) }
+func FuzzTruth(f *testing.F) { naivetest.Fuzz(f, truthful) }
 
 func truthful(t *rapid.T) {
 	w := newTruth(t)

@@ -24,7 +24,7 @@ import (
 func TestMembershipIsTheTruth(t *testing.T) { rapid.Check(t, lives) }
 
 // FuzzMembership is the same, steered by coverage: the bytes are the draws.
-func FuzzMembership(f *testing.F) { f.Fuzz(rapid.MakeFuzz(lives)) }
+func FuzzMembership(f *testing.F) { naivetest.Fuzz(f, lives) }
 
 func lives(t *rapid.T) {
 	f := newFleet()

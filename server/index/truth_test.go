@@ -24,7 +24,7 @@ import (
 func TestSearchesAreTheTruth(t *testing.T) { rapid.Check(t, searches) }
 
 // FuzzSearch is the same, steered by coverage: the bytes are the draws.
-func FuzzSearch(f *testing.F) { f.Fuzz(rapid.MakeFuzz(searches)) }
+func FuzzSearch(f *testing.F) { naivetest.Fuzz(f, searches) }
 
 func searches(t *rapid.T) {
 	l := &lives{

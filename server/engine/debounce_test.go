@@ -133,7 +133,7 @@ func TestDebounceEnds(t *testing.T) {
 		}, true, ""},
 		{"another debounce", func(f bouncing) {
 			do(f.fleet, engine.SetDebounce{Group: "V5", Debounce: "5s"})
-			time.Sleep(6 * time.Second)
+			<-time.After(6 * time.Second)
 		}, true, ""},
 		{"the thing is deleted", func(f bouncing) {
 			do(f.fleet, engine.DeleteThing{Name: "dev1"})
@@ -142,7 +142,7 @@ func TestDebounceEnds(t *testing.T) {
 			do(f.fleet, engine.DeleteDynamicGroup{Name: "V5"})
 			do(f.fleet, engine.CreateDynamicGroup{Name: "V5", Query: "thingName:none"})
 			f.active("V5")
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}, false, "removed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

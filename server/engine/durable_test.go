@@ -59,6 +59,7 @@ func TestFailedCommit(t *testing.T) {
 		t.Errorf("sent without commit: %+v", got)
 	}
 	s.fail.Store(nil)
+	f.recovered()
 	f.read(func(v *engine.View) {
 		th, err := v.Thing("dev1")
 		if err != nil || th.Attributes["softwareVersion"] != "5" {

@@ -155,6 +155,22 @@ func (f *fleet) read(see func(v *engine.View)) {
 	}
 }
 
+// recovered waits until the engine has thrown the state of a failed commit away:
+// until then a read may still meet it, and is Unavailable.
+func (f *fleet) recovered() {
+	f.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := engine.Read(context.Background(), f.engine, func(*engine.View) error { return nil })
+		if err == nil {
+			return
+		}
+		if protocol.CodeOf(err) != protocol.Unavailable || time.Now().After(deadline) {
+			f.Fatal(err)
+		}
+	}
+}
+
 func (f *fleet) thing(name protocol.ThingName, version string) {
 	f.Helper()
 	do(f, engine.CreateThing{Name: name, Attributes: map[string]string{"softwareVersion": version}})

@@ -250,6 +250,7 @@ func TestRetainedNotStored(t *testing.T) {
 		t.Errorf("sent without commit: %+v", got)
 	}
 	s.fail.Store(nil)
+	f.recovered()
 	f.wantRetained("a=1")
 }
 

@@ -385,6 +385,7 @@ func TestRule14(t *testing.T) {
 		refused(f, engine.CreateThing{Name: "dev2"}, protocol.Unavailable)
 		want(t, "messages of what was not committed", f.wire.take(), nil)
 		s.fail.Store(nil)
+		f.recovered()
 		want(t, "executions", f.executions("dev1", "j"), []string{"1:QUEUED"})
 	})
 }

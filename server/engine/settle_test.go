@@ -95,6 +95,7 @@ func TestSettleCutShort(t *testing.T) {
 			f = start(t, s, boundOf(1))
 			refused(f, engine.CreateThing{Name: "other"}, protocol.Unavailable)
 			s.fail.Store(nil)
+			f.recovered()
 			f.stop()
 			f = start(t, s, boundOf(next))
 			f.settled()

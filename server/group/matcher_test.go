@@ -185,7 +185,7 @@ func TestMembers(t *testing.T) {
 	for _, n := range []protocol.ThingName{"d", "b", "a", "c"} {
 		m.Apply(ix.Put(thing(n, "5", true)))
 	}
-	if got := m.Members("g"); !slices.Equal(got, []protocol.ThingName{"a", "b", "c", "d"}) || m.Count("g") != 4  {
+	if got := m.Members("g"); !slices.Equal(got, []protocol.ThingName{"a", "b", "c", "d"}) || m.Count("g") != 4 {
 		t.Errorf("members %v, counted %d", got, m.Count("g"))
 	}
 	if m.Members("unknown") != nil || m.Count("unknown") != 0 {

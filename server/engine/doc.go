@@ -12,6 +12,11 @@
 //	executions.go the device's start-next and update, atomic success (rule 1)
 //	notices.go   notify and notify-next for every queue that changed
 //
+// A search (search.go, aggregate.go, groupindex.go) visits the loop before and
+// behind, and runs beside it in between. A new group is evaluated over the index
+// in slices between the inputs (build.go), as are a new configuration of it
+// (indexing.go) and another bound of groups per thing (settle.go).
+//
 // Messages that clients ask to retain come the same way (retained.go), so that
 // a new subscriber (subscriptions.go) gets the last one and then what follows.
 //

@@ -96,6 +96,42 @@ func TestSearchWhileChangesStream(t *testing.T) {
 	f.check()
 }
 
+// TestSearchOfLostState: a search that looked at a state which a failed commit
+// threw away begins anew, and ends with Unavailable when that goes on.
+func TestSearchOfLostState(t *testing.T) {
+	for _, c := range []struct {
+		failures, looks int
+		code            protocol.Code
+	}{
+		{0, 1, ""},
+		{1, 2, ""},
+		{2, 3, ""},
+		{9, 3, protocol.Unavailable},
+	} {
+		t.Run(fmt.Sprint(c.failures), func(t *testing.T) {
+			s := &faulty{Store: mem.New()}
+			f := start(t, s, rules.Safe())
+			f.thing("dev1", "5")
+			looks, count := 0, 0
+			broken := errors.New("disk full")
+			err := engine.Select(context.Background(), f.engine, engine.Question{Query: "*"}, func(found *index.Selection) {
+				looks++
+				count = found.Count()
+				if looks <= c.failures {
+					s.fail.Store(&broken)
+					refused(f, engine.CreateThing{Name: "lost"}, protocol.Unavailable)
+					s.fail.Store(nil)
+				}
+			})
+			want(t, "looks", looks, c.looks)
+			want(t, "things", count, 1)
+			if c.code == "" && err != nil || c.code != "" && (err == nil || protocol.CodeOf(err) != c.code) {
+				t.Errorf("%v, want %q", err, c.code)
+			}
+		})
+	}
+}
+
 // TestSearchGivenUp: whoever does not wait for a search gets no answer, and
 // leaves no place taken.
 func TestSearchGivenUp(t *testing.T) {

@@ -24,18 +24,21 @@ type field struct {
 	moved paths
 
 	changed uint64 // the round in which it is among the changed fields
+	turn    uint64 // numbers the values that it was asked about
 }
 
 // spelled are the literals that a word in lower case leads to.
 type spelled struct {
 	word    *literal
 	phrases []*literal // that begin with it
+	turn    uint64     // of the last value that has the word: it may have it often
 }
 
 // begun are the literals that a beginning of a word leads to.
 type begun struct {
 	prefix   *literal
 	patterns []*literal // that ask for more
+	tried    uint64     // the pass that has met the patterns
 }
 
 // length is how many bytes long prefixes are, and how many of them.
@@ -170,6 +173,7 @@ func without[T comparable](list []T, x T) []T {
 func (f *field) selected(values []query.Value, pass uint64, into []*literal) []*literal {
 	for i := range values {
 		v := &values[i]
+		f.turn++
 		if v.IsNum && len(f.numbers) > 0 {
 			for _, l := range f.numbers[v.Num] {
 				into = l.meet(pass, into)
@@ -187,7 +191,8 @@ func (f *field) selected(values []query.Value, pass uint64, into []*literal) []*
 }
 
 func (f *field) selectedByWord(word string, v *query.Value, pass uint64, into []*literal) []*literal {
-	if s := f.words[word]; s != nil {
+	if s := f.words[word]; s != nil && s.turn != f.turn {
+		s.turn = f.turn
 		if s.word != nil {
 			into = s.word.meet(pass, into)
 		}
@@ -229,9 +234,10 @@ func (f *field) triedByWord(word string, pass uint64, into []*literal) []*litera
 			break
 		}
 		b := f.prefixes[word[:n.bytes]]
-		if b == nil {
+		if b == nil || b.tried == pass {
 			continue
 		}
+		b.tried = pass
 		for _, l := range b.patterns {
 			into = l.meet(pass, into)
 		}

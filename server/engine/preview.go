@@ -85,22 +85,12 @@ func PreviewQuery(ctx context.Context, e *Engine, ask QueryPreview) (QueryPrevie
 		return QueryPreviewed{}, err
 	}
 	var matching *roaring.Bitmap
-	err = e.search(ctx, Question{Query: ask.Query}, nil,
-		func(s *index.Selection) {
-			matching, p.Count = s.IDs().Clone(), s.Count()
-			p.First = p.First[:0]
-			if ask.First > 0 {
-				docs, _ := s.Page("", ask.First)
-				for _, d := range docs {
-					p.First = append(p.First, d.Thing())
-				}
-			}
-		},
+	err = e.search(ctx, Question{Query: p.searched()}, nil,
+		func(s *index.Selection) { matching = p.see(s, ask.First) },
 		func(v *View) {
 			if ask.Group != "" {
-				members := v.t.memberIDs(ask.Group)
-				same := int(matching.AndCardinality(members))
-				p.Joining, p.Leaving = p.Count-same, int(members.GetCardinality())-same
+				same := v.t.matcher.Shared(ask.Group, matching)
+				p.Joining, p.Leaving = p.Count-same, v.t.matcher.Count(ask.Group)-same
 			}
 		})
 	if err != nil {
@@ -132,13 +122,42 @@ func (s *state) previewQuery(ask QueryPreview) (p QueryPreviewed, err error) {
 	return p, nil
 }
 
-// memberIDs returns the numbers of the members of a dynamic group.
-func (s *state) memberIDs(g protocol.ThingGroupName) *roaring.Bitmap {
-	ids := roaring.New()
-	for _, n := range s.matcher.Members(g) {
-		ids.Add(s.index.Get(n).ID())
+// searched is what to search for to see what a group would match. A search also
+// sees the names of dynamic groups, which a group must not: a query that names no
+// field has to be asked of every thing.
+func (p *QueryPreviewed) searched() string {
+	if p.Query.HasFieldless() {
+		return "*"
 	}
-	return ids
+	return p.Query.Source()
+}
+
+// see takes down what was found, and returns the numbers of what matches.
+func (p *QueryPreviewed) see(s *index.Selection, first int) *roaring.Bitmap {
+	p.First = nil
+	if !p.Query.HasFieldless() {
+		p.Count = s.Count()
+		if first > 0 {
+			docs, _ := s.Page("", first)
+			for _, d := range docs {
+				p.First = append(p.First, d.Thing())
+			}
+		}
+		return s.IDs().Clone()
+	}
+	matching := roaring.New()
+	docs, _ := s.Page("", 0)
+	for _, d := range docs {
+		if !p.Query.Match(d) {
+			continue
+		}
+		matching.Add(d.ID())
+		if len(p.First) < first {
+			p.First = append(p.First, d.Thing())
+		}
+	}
+	p.Count = int(matching.GetCardinality())
+	return matching
 }
 
 // indexed is what the index holds of how many things.

@@ -3,6 +3,8 @@ package group
 import (
 	"slices"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/index"
 )
@@ -49,6 +51,15 @@ func memberships(thing protocol.ThingName, of []decision) []Membership {
 		all = append(all, Membership{Thing: thing, Group: d.name, Joined: d.matches})
 	}
 	return all
+}
+
+// Shared returns how many members of a group are among the things that were found.
+func (m *Matcher) Shared(name protocol.ThingGroupName, found *roaring.Bitmap) int {
+	e := m.groups[name]
+	if e == nil {
+		return 0
+	}
+	return int(e.members.AndCardinality(found))
 }
 
 // Refuses reports whether a group matches the thing of a document, which has

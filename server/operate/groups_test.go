@@ -148,6 +148,8 @@ func TestPreviewQuery(t *testing.T) {
 	for _, row := range []struct{ name, body, want string }{
 		{"count and first", `{"query":"attributes.softwareVersion:6","first":2}`, "200 4 [dev00 dev01] <nil> <nil>"},
 		{"ten are named unless asked", `{"query":"*"}`, "200 12 [dev00 dev01 dev02 dev03 dev04 dev05 dev06 dev07 dev08 dev09] <nil> <nil>"},
+		{"no names of dynamic groups are seen", `{"query":"G","first":0}`, "200 0 [] <nil> <nil>"},
+		{"nor missed", `{"query":"NOT G AND pump","first":1}`, "200 12 [dev00] <nil> <nil>"},
 		{"none are named", `{"query":"*","first":0}`, "200 12 [] <nil> <nil>"},
 		{"of a group", `{"query":"thingName:dev1* OR attributes.softwareVersion:6","group":"G","first":0}`, "200 6 [] 2 6"},
 	} {

@@ -46,7 +46,7 @@
 // Read downhill: config.go says what is indexed, flatten.go turns a source into
 // fields, document.go and shape.go look them up, change.go compares two of them,
 // answer.go is their shape in SearchIndex; index.go puts them into postings.go,
-// ordered.go and field.go; find.go, part.go, term.go and run.go search these;
+// ordered.go and field.go; find.go, part.go, term.go, run.go and gathered.go search these;
 // selection.go and aggregate.go are about what was found.
 //
 // # What the reference leaves open, and what is done here

@@ -2,7 +2,7 @@ package index
 
 // NewSmall returns an index whose parts are so small that a few things make
 // several of each.
-func NewSmall() *Index { return newIndex(sizes{piece: 300, entries: 4, recent: 6}) }
+func NewSmall() *Index { return newIndex(sizes{piece: 300, entries: 4, recent: 6, few: 3}) }
 
 // Entries returns the number of values in the dictionaries.
 func (ix *Index) Entries() int {

@@ -139,7 +139,8 @@ func (ix *Index) Select(q *query.Query) *Selection {
 type budget struct{ left int }
 
 const (
-	unitsOfNumber   = 10  // to add the number of a thing to a set
+	unitsOfGathered = 3   // to add the number of a thing to a union
+	unitsOfNumber   = 10  // to add it to a set, or look for it there
 	unitsOfValue    = 60  // to look at a value
 	unitsOfDocument = 300 // to look at a document
 	unitsOfTerm     = 100 // to ask a document for a term

@@ -40,10 +40,11 @@ type sizes struct {
 	piece   int // cost of a piece of a search, in units of a budget
 	entries int // of a block of an order
 	recent  int // changes that are remembered at least
+	few     int // numbers of a union that are listed
 }
 
 // New returns an empty index.
-func New() *Index { return newIndex(sizes{piece: 100_000, entries: 512, recent: 1 << 16}) }
+func New() *Index { return newIndex(sizes{piece: 100_000, entries: 512, recent: 1 << 16, few: 1024}) }
 
 func newIndex(sizes sizes) *Index {
 	const degree = 32

@@ -56,7 +56,7 @@ func (f *Find) partOf(n query.Node) part {
 	case *query.Not:
 		return &not{ix: f.ix, part: f.partOf(n.Node)}
 	case *query.Term:
-		t := &term{ix: f.ix, node: n, found: roaring.New()}
+		t := &term{ix: f.ix, node: n, union: gathered{ix: f.ix}}
 		f.terms = append(f.terms, t)
 		return t
 	}

@@ -147,9 +147,11 @@ func (p *posting) work() int {
 // bitmapWork is what it takes to go over a bitmap: things far apart are kept as
 // numbers, others as bits.
 func bitmapWork(b *roaring.Bitmap) int {
-	n, bytes := int(b.GetCardinality()), int(b.GetSizeInBytes())
-	if bytes < 2*n {
-		return unitsOfValue + bytes/4
+	if ofBits(b) {
+		return unitsOfValue + int(b.GetSizeInBytes())/4
 	}
-	return unitsOfValue + n*unitsOfNumber
+	return unitsOfValue + int(b.GetCardinality())*unitsOfNumber
 }
+
+// ofBits reports whether most of a bitmap is kept as bits and not as numbers.
+func ofBits(b *roaring.Bitmap) bool { return b.GetSizeInBytes() < 2*b.GetCardinality() }

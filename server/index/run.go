@@ -3,8 +3,6 @@ package index
 import (
 	"iter"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"github.com/muster-iot/muster/server/query"
 )
 
@@ -76,14 +74,14 @@ func (r *run) estimate(things int, b *budget) (most, cost int) {
 		most = int(float64(things) * float64(n) / float64(all))
 	}
 	if r.match != nil {
-		return most, n*2*unitsOfValue + most*unitsOfNumber
+		return most, n*2*unitsOfValue + most*unitsOfGathered
 	}
-	return most, min(n, 2*r.list.most)*unitsOfValue + most*unitsOfNumber/2
+	return most, min(n, 2*r.list.most)*unitsOfValue + most*unitsOfGathered
 }
 
 // step works on until the run or the budget is at its end, and reports whether
 // the run is.
-func (r *run) step(found *roaring.Bitmap, b *budget) bool {
+func (r *run) step(found *gathered, b *budget) bool {
 	begins := r.begins
 	if r.last != nil {
 		begins = func(v *query.Value) bool { return r.list.compare(v, r.last) > 0 }
@@ -95,8 +93,7 @@ func (r *run) step(found *roaring.Bitmap, b *budget) bool {
 		l := r.list.blocks[p.block]
 		last := &l.entries[len(l.entries)-1].value[0]
 		if p.at == 0 && l.ids != nil && r.match == nil && r.holds(last) {
-			b.spend(bitmapWork(l.ids))
-			found.Or(l.ids)
+			found.set(l.ids, b)
 			r.last = last
 			continue
 		}
@@ -109,7 +106,7 @@ func (r *run) step(found *roaring.Bitmap, b *budget) bool {
 
 // single goes over entries one by one; it ends where the budget or the span
 // does, and is done in the latter case.
-func (r *run) single(entries []*entry, found *roaring.Bitmap, b *budget) (end, done bool) {
+func (r *run) single(entries []*entry, found *gathered, b *budget) (end, done bool) {
 	for _, e := range entries {
 		v := &e.value[0]
 		switch {
@@ -120,8 +117,7 @@ func (r *run) single(entries []*entry, found *roaring.Bitmap, b *budget) (end, d
 		}
 		b.spend(unitsOfValue)
 		if r.match == nil || r.match(v) {
-			b.spend(e.things.work())
-			e.things.addTo(found)
+			found.posting(&e.things, b)
 		}
 		r.last = v
 	}

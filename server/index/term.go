@@ -23,7 +23,8 @@ type term struct {
 	price    int
 
 	next  int // of postings, then sets, then runs
-	found *roaring.Bitmap
+	union gathered
+	found *roaring.Bitmap // nil until all is in the union
 }
 
 // prepare looks the term up, in pieces if it names no field, and reports
@@ -238,7 +239,7 @@ func (t *term) lone() *roaring.Bitmap {
 func (t *term) ready() bool { return t.lone() != nil }
 
 func (t *term) step(b *budget) bool {
-	if t.ready() {
+	if t.found != nil || t.ready() {
 		return true
 	}
 	sets, runs := len(t.postings), len(t.postings)+len(t.sets)
@@ -247,17 +248,14 @@ func (t *term) step(b *budget) bool {
 		case b.spent():
 			return false
 		case t.next < sets:
-			p := t.postings[t.next]
-			b.spend(p.work())
-			p.addTo(t.found)
+			t.union.posting(t.postings[t.next], b)
 		case t.next < runs:
-			set := t.sets[t.next-sets]
-			b.spend(bitmapWork(set))
-			t.found.Or(set)
-		case !t.runs[t.next-runs].step(t.found, b):
+			t.union.set(t.sets[t.next-sets], b)
+		case !t.runs[t.next-runs].step(&t.union, b):
 			return false
 		}
 	}
+	t.found = t.union.bitmap(b)
 	return true
 }
 

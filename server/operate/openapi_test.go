@@ -33,7 +33,7 @@ func TestOpenAPI(t *testing.T) {
 		t.Errorf("described\n%s\nserved\n%s", strings.Join(described, "\n"), strings.Join(served, "\n"))
 	}
 	for _, m := range regexp.MustCompile(`#/components/(\w+)/(\w+)`).FindAllStringSubmatch(string(text), -1) {
-		if !regexp.MustCompile(`(?ms)^  `+m[1]+`:$.*^    `+m[2]+`:`).Match(text) {
+		if !regexp.MustCompile(`(?ms)^  ` + m[1] + `:$.*^    ` + m[2] + `:`).Match(text) {
 			t.Errorf("%s is not there", m[0])
 		}
 	}

@@ -15,6 +15,7 @@ import (
 // groups.
 type groupsOptions struct {
 	parts  []string
+	match  matchOptions
 	fleet  fleetOptions
 	stream streamOptions
 }
@@ -43,8 +44,10 @@ func groupsMain(ctx context.Context, args []string) {
 func groupsFlags(args []string) (groupsOptions, error) {
 	var o groupsOptions
 	f := flag.NewFlagSet("groups", flag.ContinueOnError)
-	known := []string{"search", "stream"}
+	known := []string{"match", "search", "stream"}
 	parts := f.String("parts", strings.Join(known, ","), "what to measure")
+	sizes := f.String("sizes", "100x100000,1000x100000,10000x100000,100000x100000,10000x1000000", "match: groups and devices")
+	f.IntVar(&o.match.rounds, "rounds", 5, "match: how often the ways take turns")
 	o.fleet.Flags(f)
 	f.StringVar(&o.fleet.databases, "databases", "", "search: binary of internal/bench/databases")
 	f.StringVar(&o.fleet.postgres, "postgres", "", "search: folder with PostgreSQL's programs; default is Debian's")
@@ -55,6 +58,10 @@ func groupsFlags(args []string) (groupsOptions, error) {
 	f.Float64Var(&o.stream.flips, "flips", 0.2, "stream: share of the changes that are of connectivity")
 	f.DurationVar(&o.stream.span, "span", 25*time.Second, "stream: how long changes stream in")
 	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	var err error
+	if o.match.sizes, err = parseSizes(*sizes); err != nil {
 		return o, err
 	}
 	o.parts = strings.Split(*parts, ",")
@@ -69,7 +76,7 @@ func groupsFlags(args []string) (groupsOptions, error) {
 		return o, fmt.Errorf("%q is not understood", f.Arg(0))
 	case slices.Contains(o.parts, "stream") && s.muster == "":
 		return o, fmt.Errorf("part stream needs -muster BINARY")
-	case s.devices < 1 || s.groups < 1 || s.rate <= 0 || s.span <= 0 || s.flips < 0 || s.flips > 1:
+	case o.match.rounds < 1 || s.devices < 1 || s.groups < 1 || s.rate <= 0 || s.span <= 0 || s.flips < 0 || s.flips > 1:
 		return o, fmt.Errorf("numbers are positive, shares at most 1")
 	}
 	return o, nil
@@ -94,13 +101,18 @@ func groupsTable(ctx context.Context, o groupsOptions, w io.Writer) error {
 	}
 	for _, s := range sections {
 		fmt.Fprintf(w, "\n%s\n%s", s.title, s.figures)
-		printTable(w, s.rows)
+		if len(s.rows) > 0 {
+			printTable(w, s.rows)
+		}
 	}
 	return nil
 }
 
 func (o groupsOptions) measure(ctx context.Context, part, dir string) (section, error) {
-	if part == "search" {
+	switch part {
+	case "match":
+		return match(ctx, o.match)
+	case "search":
 		return measureFleet(ctx, o.fleet)
 	}
 	rows, err := stream(ctx, o.stream, dir)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-iot/muster/internal/bench/matching"
 	"github.com/muster-iot/muster/internal/bench/search"
 )
 
@@ -22,6 +23,7 @@ func TestGroupsFlags(t *testing.T) {
 		{"no binary", []string{"-parts", "stream"}, "-muster"},
 		{"no devices", []string{"-muster", "m", "-devices", "0"}, "positive"},
 		{"more flips than changes", []string{"-muster", "m", "-flips", "1.5"}, "at most 1"},
+		{"sizes that are none", []string{"-parts", "match", "-sizes", "100"}, "GROUPSxDEVICES"},
 		{"an argument", []string{"-muster", "m", "quickly"}, "quickly"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -41,7 +43,8 @@ func TestGroups(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	o := groupsOptions{
-		parts:  []string{"search", "stream"},
+		parts:  []string{"match", "search", "stream"},
+		match:  matchOptions{sizes: []matchSize{{200, 1000}}, rounds: 1},
 		fleet:  fleetOptions{Options: search.Options{Devices: 2000, Full: 100, Rounds: 1, Turn: time.Microsecond, Updates: 100, Batch: 50}},
 		stream: streamOptions{muster: muster, devices: 200, groups: 100, rate: 400, flips: 0.3, span: 2 * time.Second},
 	}
@@ -49,9 +52,27 @@ func TestGroups(t *testing.T) {
 	if err := groupsTable(t.Context(), o, &b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Q1 connected", "new group", "slowest query, p99", "index beside the rows", "change to membership event, p99", "memberships checked"} {
+	for _, want := range []string{"memberships a change", "Q1 connected", "new group", "slowest query, p99", "index beside the rows", "change to membership event, p99", "memberships checked"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the table has no %q:\n%s", want, b.String())
+		}
+	}
+}
+
+// TestMatchRows: the targets speak of certain sizes only.
+func TestMatchRows(t *testing.T) {
+	of := func(groups int, tenants bool, muster, floor, naive time.Duration) matched {
+		return matched{matchSize{groups, someDevices}, tenants, 1, map[string]time.Duration{matching.Muster: muster, matching.Floor: floor, matching.Naive: naive}}
+	}
+	var b strings.Builder
+	printTable(&b, matchRows([]matched{of(100, false, 1, 1, 1), of(10_000, false, 600, 100, 90_000), of(10_000, true, 500, 100, 40_000), of(100_000, true, 2000, 1, 1)}))
+	got := strings.Join(strings.Fields(b.String()), " ")
+	for _, want := range []string{
+		"one fleet naive 150.00x 150.00-150.00 >= 100x met", "one fleet known answers 6.00x 6.00-6.00 <= 5x MISSED",
+		"tenants naive 80.00x 80.00-80.00 >= 100x MISSED", "tenants known answers 5.00x 5.00-5.00 -", "tenants 10k groups 4.00x 4.00-4.00 <= 4x met",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
 }

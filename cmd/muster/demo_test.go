@@ -178,7 +178,7 @@ func testDemoHolds(t *testing.T, binary string) {
 		`✓ devices dropped off, as the server saw it +1 +1\n`,
 		`✓ starts of the server +2 +2\n`,
 		`✓ members left in the group +0 +0\n`,
-		`✓ invariants broken +0 of 10 +0 of 10\n`,
+		`✓ invariants broken +0 of 12 +0 of 12\n`,
 		`✓ change to notify-next +p50 .*, p99 `,
 	} {
 		if !regexp.MustCompile(line).MatchString(out) {

@@ -136,26 +136,28 @@ func (p *postgres) end() {
 
 // Build copies the devices in, indexes, and vacuums, so that an index can
 // answer without its table.
-func (p *postgres) Build(ctx context.Context, fleet []search.Device) (search.Size, error) {
+func (p *postgres) Build(ctx context.Context, fleet []search.Device) error {
 	p.fleet = fleet
 	err := p.exec(ctx, `CREATE UNLOGGED TABLE devices (id integer NOT NULL, name text NOT NULL, connected boolean NOT NULL, version integer NOT NULL,
 		region text NOT NULL, model text NOT NULL, site text NOT NULL, customer text NOT NULL, build integer NOT NULL, battery integer NOT NULL, temp integer NOT NULL)`,
 		"CREATE UNLOGGED TABLE members (grp integer, device integer, PRIMARY KEY (grp, device))")
 	if err != nil {
-		return search.Size{}, err
+		return err
 	}
 	columns := []string{"id", "name", "connected", "version", "region", "model", "site", "customer", "build", "battery", "temp"}
 	if _, err = p.conn.CopyFrom(ctx, pgx.Identifier{"devices"}, columns, pgx.CopyFromSlice(len(fleet), func(i int) ([]any, error) {
 		return append([]any{int32(i)}, values(&fleet[i])...), nil
 	})); err != nil {
-		return search.Size{}, err
+		return err
 	}
 	statements := append([]string{"ALTER TABLE devices ADD PRIMARY KEY (id)"}, covering[:]...)
-	if err := p.exec(ctx, append(statements, "VACUUM ANALYZE devices")...); err != nil {
-		return search.Size{}, err
-	}
+	return p.exec(ctx, append(statements, "VACUUM ANALYZE devices")...)
+}
+
+// Size is that of the relations.
+func (p *postgres) Size(ctx context.Context) (search.Size, error) {
 	size := search.Size{Note: "relations"}
-	err = p.conn.QueryRow(ctx, "SELECT pg_relation_size('devices'), pg_indexes_size('devices')").Scan(&size.Rows, &size.Index)
+	err := p.conn.QueryRow(ctx, "SELECT pg_relation_size('devices'), pg_indexes_size('devices')").Scan(&size.Rows, &size.Index)
 	return size, err
 }
 

@@ -18,6 +18,7 @@ type lite struct {
 	db    *sql.DB
 	conn  *sql.Conn
 	fleet []search.Device
+	size  search.Size
 	asked map[string]*sql.Stmt
 }
 
@@ -52,11 +53,11 @@ func (l *lite) Close() error {
 }
 
 // Build inserts in one transaction, indexes and analyses.
-func (l *lite) Build(ctx context.Context, fleet []search.Device) (search.Size, error) {
+func (l *lite) Build(ctx context.Context, fleet []search.Device) error {
 	l.fleet = fleet
 	var err error
 	if l.conn, err = l.db.Conn(ctx); err != nil {
-		return search.Size{}, err
+		return err
 	}
 	err = l.exec(ctx, `CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT NOT NULL, connected INTEGER NOT NULL, version INTEGER NOT NULL,
 		region TEXT NOT NULL, model TEXT NOT NULL, site TEXT NOT NULL, customer TEXT NOT NULL, build INTEGER NOT NULL, battery INTEGER NOT NULL, temp INTEGER NOT NULL)`,
@@ -67,18 +68,22 @@ func (l *lite) Build(ctx context.Context, fleet []search.Device) (search.Size, e
 		})
 	}
 	if err != nil {
-		return search.Size{}, err
+		return err
 	}
-	rows, err := l.size(ctx)
+	rows, err := l.pages(ctx)
 	if err != nil {
-		return search.Size{}, err
+		return err
 	}
 	if err := l.exec(ctx, append(indexes[:], "ANALYZE")...); err != nil {
-		return search.Size{}, err
+		return err
 	}
-	all, err := l.size(ctx)
-	return search.Size{Rows: rows, Index: all - rows, Note: "pages"}, err
+	all, err := l.pages(ctx)
+	l.size = search.Size{Rows: rows, Index: all - rows, Note: "pages"}
+	return err
 }
+
+// Size is that of the file before and after the indexes were made.
+func (l *lite) Size(context.Context) (search.Size, error) { return l.size, nil }
 
 func (l *lite) exec(ctx context.Context, statements ...string) error {
 	for _, s := range statements {
@@ -89,7 +94,7 @@ func (l *lite) exec(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-func (l *lite) size(ctx context.Context) (int64, error) {
+func (l *lite) pages(ctx context.Context) (int64, error) {
 	var pages, size int64
 	err := errors.Join(l.conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages), l.conn.QueryRowContext(ctx, "PRAGMA page_size").Scan(&size))
 	return pages * size, err

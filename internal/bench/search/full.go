@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/muster-iot/muster/protocol/shadow"
 	"github.com/muster-iot/muster/server/index"
@@ -18,31 +19,51 @@ import (
 // are two static groups, a type, and the time of the last connect.
 func FullSize(devices int) (Size, error) {
 	rng := rand.New(rand.NewPCG(7, 7))
+	return measureSize(Fleet(devices), func(d *Device) (index.Source, error) { return fullSource(d, rng) })
+}
+
+// measureSize makes an index and takes what is gone from the heap when only its
+// documents are kept. A document keeps its values alive, which the index files
+// things under: the set of things of each value is the index's.
+func measureSize(fleet []Device, sourceOf func(*Device) (index.Source, error)) (Size, error) {
 	before := heap()
-	ix, docs := index.New(), make([]*index.Document, devices)
-	for i, d := range Fleet(devices) {
-		src, err := fullSource(&d, rng)
+	ix := index.New()
+	for i := range fleet {
+		src, err := sourceOf(&fleet[i])
 		if err != nil {
 			return Size{}, err
 		}
-		docs[i] = index.Flatten(src, config())
+		ix.Put(index.Flatten(src, config()))
 	}
-	return fill(ix, docs, before), nil
+	all := heap()
+	docs := ix.Range("", 0)
+	runtime.KeepAlive(ix)
+	ix = nil
+	kept := heap() - int64(len(docs))*int64(unsafe.Sizeof(docs[0]))
+	sets := int64(values(docs)) * 16 // a pointer and two numbers of a set that is small, or of one that lies elsewhere
+	return Size{Rows: kept - before - sets, Index: all - kept + sets, Note: "heap"}, nil
 }
 
-// fill puts the documents, made since the heap was as before, into the index
-// and tells what both take.
-func fill(ix *index.Index, docs []*index.Document, before int64) Size {
-	flat := heap()
+// values counts the different values of all fields.
+func values(docs []*index.Document) int {
+	seen := map[string]map[string]struct{}{}
 	for _, doc := range docs {
-		ix.Put(doc)
+		for _, name := range doc.Fields() {
+			texts := seen[name]
+			if texts == nil {
+				texts = map[string]struct{}{}
+				seen[name] = texts
+			}
+			for _, v := range doc.Values(name) {
+				texts[v.Text] = struct{}{}
+			}
+		}
 	}
-	both := heap()
-	clear(docs) // from here on the index alone holds them
-	alone := heap() - before - int64(len(docs))*8
-	size := Size{Rows: alone - (both - flat), Index: both - flat, Note: "heap"}
-	runtime.KeepAlive(ix)
-	return size
+	n := 0
+	for _, texts := range seen {
+		n += len(texts)
+	}
+	return n
 }
 
 func fullSource(d *Device, rng *rand.Rand) (index.Source, error) {

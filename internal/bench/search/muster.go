@@ -55,21 +55,20 @@ func source(d *Device) index.Source {
 	}
 }
 
-// Build flattens every device and puts it into the index. The rows are the
-// documents, which hold a device's names and values; the index is what grew
-// when they were put in.
-func (m *Muster) Build(_ context.Context, fleet []Device) (Size, error) {
+// Build flattens every device and puts it into the index.
+func (m *Muster) Build(_ context.Context, fleet []Device) error {
 	m.fleet = fleet
-	before := heap()
-	docs := make([]*index.Document, len(fleet))
 	for i := range fleet {
-		docs[i] = index.Flatten(source(&fleet[i]), config())
+		doc := index.Flatten(source(&fleet[i]), config())
+		m.index.Put(doc)
+		m.things[m.index.Get(doc.Thing()).ID()] = uint32(i)
 	}
-	size := fill(m.index, docs, before)
-	for i := range fleet {
-		m.things[m.index.Get(protocol.ThingName(fleet[i].Name)).ID()] = uint32(i)
-	}
-	return size, nil
+	return nil
+}
+
+// Size measures with another index of the same fleet.
+func (m *Muster) Size(context.Context) (Size, error) {
+	return measureSize(m.fleet, func(d *Device) (index.Source, error) { return source(d), nil })
 }
 
 // heap is what is in use on the heap.

@@ -121,12 +121,14 @@ func (r *run) done(what string, begin time.Time) {
 func (r *run) build(ctx context.Context) error {
 	for _, l := range r.lanes {
 		begin, cpu := time.Now(), l.cpu()
-		size, err := l.engine.Build(ctx, r.fleet)
-		if err != nil {
+		if err := l.engine.Build(ctx, r.fleet); err != nil {
 			return fmt.Errorf("%s cannot build: %w", l.engine.Name(), err)
 		}
 		l.figures.Build, l.figures.BuildCPU = time.Since(begin), l.cpu()-cpu
-		l.figures.Size = size
+		var err error
+		if l.figures.Size, err = l.engine.Size(ctx); err != nil {
+			return fmt.Errorf("%s cannot tell its size: %w", l.engine.Name(), err)
+		}
 		for i := range l.asked {
 			l.asked[i] = timings{histogram(), histogram(), histogram(), 0}
 		}

@@ -21,7 +21,9 @@ type Engine interface {
 	// Name names the engine in the report.
 	Name() string
 	// Build takes the fleet in, with every index that the queries want.
-	Build(ctx context.Context, fleet []Device) (Size, error)
+	Build(ctx context.Context, fleet []Device) error
+	// Size tells, after Build, what the fleet takes.
+	Size(ctx context.Context) (Size, error)
 	// IDs appends the numbers of all devices that a query finds to ids, in any
 	// order. The numbers are the engine's own: see Devices.
 	IDs(ctx context.Context, q Query, ids []uint32) ([]uint32, error)

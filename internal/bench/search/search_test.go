@@ -18,11 +18,11 @@ func TestMuster(t *testing.T) {
 	if len(report.Engines) != 1 || len(report.Engines[0].Queries) != len(search.Queries()) {
 		t.Fatalf("the report is %+v", report)
 	}
-	if report.Full.Rows <= 0 {
+	if report.Full.Rows <= 0 || report.Full.Index <= 0 {
 		t.Errorf("the fuller set takes %+v", report.Full)
 	}
 	f := report.Engines[0]
-	if f.Size.Rows <= 0 || f.FlipWall <= 0 || f.ReleaseWall <= 0 || f.Build <= 0 {
+	if f.Size.Rows <= 0 || f.Size.Index <= 0 || f.FlipWall <= 0 || f.ReleaseWall <= 0 || f.Build <= 0 {
 		t.Errorf("figures are missing: %+v", f)
 	}
 	for _, q := range f.Queries {

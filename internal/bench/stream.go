@@ -47,12 +47,12 @@ func report(rng *rand.Rand) change {
 
 // streamed is what a stream of changes gave.
 type streamed struct {
-	p50, p99, worst    time.Duration
-	changes, late      int64
-	heard              int64
-	took, cpu          time.Duration
-	rss                int64
-	memberships, lists int // checked in the end; of the server alone
+	p50, p99, worst time.Duration
+	changes, late   int64
+	heard           int64
+	took, cpu       time.Duration
+	rss             int64
+	memberships     int // checked in the end; of the server alone
 }
 
 // stream measures from a change of a device to the membership event on MQTT,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -99,5 +100,22 @@ func TestBesideDatabases(t *testing.T) {
 	}
 	if got := fleetFigures(r); !strings.Contains(got, "not measured: oracle: nobody asked") || !strings.Contains(got, "4 ms / 4 ms") {
 		t.Errorf("figures:\n%s", got)
+	}
+}
+
+// TestDatabases: the module of the databases still fits package search. It is
+// compiled only where its modules have been downloaded already.
+func TestDatabases(t *testing.T) {
+	command := func(args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = "databases"
+		cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=readonly -buildvcs=false")
+		return cmd
+	}
+	if out, err := command("list", "-deps", "-test", "./...").CombinedOutput(); err != nil {
+		t.Skipf("its modules are not downloaded: %.200s", out)
+	}
+	if out, err := command("vet", "./...").CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -9,6 +9,10 @@
 // which the servers take turns. A miss of a target is printed as such; it is
 // no error, because a busy machine misses too.
 //
+// "bench groups" prints another table, of the fleet index and dynamic groups:
+// groups.go is that command, match.go (package matching), fleet.go (package
+// search, and the module in databases) and stream.go its three parts.
+//
 // Flow: setup.go makes the fleet, run.go measures one after the other,
 // load.go is the load, process.go the children, store.go the benchmark of the
 // store, table.go the output. It runs at the top of the repository.

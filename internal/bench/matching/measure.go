@@ -75,12 +75,12 @@ type run struct {
 	costs []time.Duration
 }
 
-// prepare makes as many changes as fit into a moment and no less than 300, and
+// prepare makes as many changes as fit into a moment and no less than 60, and
 // compares the answers with the known ones.
 func (r *run) prepare() error {
 	const (
 		moment = 300 * time.Millisecond
-		least  = 300
+		least  = 60
 	)
 	start := time.Now()
 	for n := range r.last {

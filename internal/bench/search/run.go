@@ -42,7 +42,7 @@ func (o Options) check() error {
 // Flags defines a flag for every size.
 func (o *Options) Flags(f *flag.FlagSet) {
 	f.IntVar(&o.Devices, "fleet", 1_000_000, "search: devices in the index and the databases")
-	f.IntVar(&o.Full, "full", 200_000, "search: devices with more fields, in the index alone")
+	f.IntVar(&o.Full, "full", 100_000, "search: devices with more fields, in the index alone")
 	f.IntVar(&o.Rounds, "turns", 5, "search: how often the engines take turns")
 	f.DurationVar(&o.Turn, "turn", 150*time.Millisecond, "search: how long a turn at one query is")
 	f.IntVar(&o.Updates, "updates", 20_000, "search: changes of each kind in a round")

@@ -62,15 +62,11 @@ func (s *search) follow(ps paths, on side) {
 }
 
 // followNumbers visits those with a literal on the numbers of a changed field.
+// One that was true before under another selector than now is found by the flip
+// of that.
 func (s *search) followNumbers(f *field) {
 	for _, p := range f.moved {
 		s.enter(p, after, f)
-		for _, other := range p.fields {
-			if other.changed == s.round {
-				s.enter(p, before, f)
-				break
-			}
-		}
 	}
 }
 

@@ -3,7 +3,6 @@ package group
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/muster-iot/muster/protocol"
@@ -196,8 +195,8 @@ func mentions(q *query.Query, fields []string) bool {
 		if q.HasFieldless() || slices.Contains(exact, field) {
 			return true
 		}
-		for i := strings.LastIndexByte(field, '.'); i >= 0; i = strings.LastIndexByte(field[:i], '.') {
-			if slices.Contains(below, field[:i]) {
+		for path := range upwards(field) {
+			if slices.Contains(below, path) {
 				return true
 			}
 		}

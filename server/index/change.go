@@ -63,13 +63,10 @@ const (
 // differing returns the fields in which the documents differ, by name, behind
 // those in buf. Both may be nil.
 func differing(buf []difference, old, new *Document) []difference {
-	var a, b walk
-	a.begin(old)
-	b.begin(new)
 	if old != nil && new != nil && sharedValues(old, new) {
-		a.doc, b.doc = nil, nil
 		return differingConnectivity(buf, old, new)
 	}
+	a, b := walk{doc: old}, walk{doc: new}
 	buf = differingNames(buf, &a, &b, true)
 	buf = differingConnectivity(buf, old, new)
 	return differingNames(buf, &a, &b, false)
@@ -86,8 +83,6 @@ type walk struct {
 	at  int
 	end int // of this part of the names
 }
-
-func (w *walk) begin(doc *Document) { w.doc = doc }
 
 // part chooses the names before or behind those of connectivity.
 func (w *walk) part(before bool) {

@@ -8,8 +8,8 @@ import (
 
 // gathered is a union on its way: thousands of short lists and sparse bitmaps,
 // whose numbers lie anywhere. A few numbers are listed; more than that become
-// a bit each in words for all numbers of the index, where setting one costs
-// about a nanosecond, twenty times less than adding it to a bitmap.
+// a bit each in words for all numbers of the index: setting one is far less work
+// than adding it to a bitmap.
 type gathered struct {
 	ix    *Index
 	few   []uint32

@@ -64,3 +64,16 @@ func CodeOf(err error) Code {
 	}
 	return Internal
 }
+
+// Clip shortens a user's or a device's text for a message to so many
+// characters.
+func Clip(s string, most int) string {
+	n := 0
+	for i := range s {
+		if n == most {
+			return s[:i] + "…"
+		}
+		n++
+	}
+	return s
+}

@@ -76,26 +76,12 @@ func (t *tx) reconfigureGroups(next GroupIndexing) {
 // change meanwhile are in it already. An index in its place ends it.
 func (t *tx) buildGroupIndex() {
 	ix := t.groupIndex
-	var last ordered[protocol.ThingGroupName]
-	var next func(t *tx) error
-	next = func(t *tx) error {
-		if t.groupIndex != ix {
-			return nil
-		}
-		groups := t.groupOrder.after(last)
-		for _, o := range groups[:min(slice, len(groups))] {
-			t.indexGroup(t.groups[o.key].Group)
-			last = o
-		}
-		if len(groups) > slice {
-			t.later(next)
-			return nil
-		}
+	wanted := func(t *tx) bool { return t.groupIndex == ix }
+	visit := func(t *tx, g protocol.ThingGroupName) { t.indexGroup(t.groups[g].Group) }
+	t.later(inSlices(&t.groupOrder, wanted, visit, func(t *tx) {
 		t.indexing.GroupStatus = IndexActive
 		t.put(protocol.GlobalShard, kindConfig, keyIndexing, t.indexing)
-		return nil
-	}
-	t.later(next)
+	}))
 }
 
 // linkGroupIndex builds the index of thing groups as the fleet is loaded.

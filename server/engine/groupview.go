@@ -45,10 +45,8 @@ func (v *View) GroupInfo(name protocol.ThingGroupName) (GroupInfo, error) {
 	}
 	info := GroupInfo{Group: g.Group, Query: g.query, Build: v.t.progress(g), HeldJoins: len(g.held), Debounce: v.t.debounce(name), Debounced: len(g.waits)}
 	info.Members = v.membership(name, true).count
-	for _, o := range v.t.jobOrder.items {
-		if slices.Contains(v.t.targetingGroup[name], o.key) {
-			info.Jobs = append(info.Jobs, o.key)
-		}
+	for _, o := range inOrder(v.t.targetingGroup[name], func(id protocol.JobID) time.Time { return v.t.jobs[id].CreatedAt }).items {
+		info.Jobs = append(info.Jobs, o.key)
 	}
 	return info, nil
 }

@@ -81,21 +81,8 @@ func (t *tx) reconfigure(next index.Config) {
 // rebuild flattens every thing anew in slices; a newer configuration ends it.
 func (t *tx) rebuild() {
 	reconfigured := t.reconfigured
-	var last ordered[protocol.ThingName]
-	var next func(t *tx) error
-	next = func(t *tx) error {
-		if t.reconfigured != reconfigured {
-			return nil
-		}
-		things := t.things.after(last)
-		for _, o := range things[:min(slice, len(things))] {
-			t.reindex(o.key)
-			last = o
-		}
-		if len(things) > slice {
-			t.later(next)
-			return nil
-		}
+	wanted := func(t *tx) bool { return t.reconfigured == reconfigured }
+	t.later(inSlices(&t.things, wanted, (*tx).reindex, func(t *tx) {
 		t.indexing.Status = IndexActive
 		t.put(protocol.GlobalShard, kindConfig, keyIndexing, t.indexing)
 		for _, g := range t.dynamicGroups() {
@@ -103,9 +90,7 @@ func (t *tx) rebuild() {
 				t.build(g)
 			}
 		}
-		return nil
-	}
-	t.later(next)
+	}))
 }
 
 // UpdateEvents switches event families on or off; those not named stay.

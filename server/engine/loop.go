@@ -341,6 +341,31 @@ type tx struct {
 // later adds a slice of background work, stepped in a later batch.
 func (t *tx) later(f func(t *tx) error) { t.background = append(t.background, f) }
 
+// inSlices is background work that visits everything in an order, a slice at a
+// time, while inputs are stepped between: what comes meanwhile is visited, too.
+// It is given up when it is not wanted any more, and else comes to its end.
+func inSlices[K ~string](of *order[K], wanted func(*tx) bool, visit func(*tx, K), end func(*tx)) func(t *tx) error {
+	var last ordered[K]
+	var next func(t *tx) error
+	next = func(t *tx) error {
+		if !wanted(t) {
+			return nil
+		}
+		items := of.after(last)
+		for _, o := range items[:min(slice, len(items))] {
+			visit(t, o.key)
+			last = o
+		}
+		if len(items) > slice {
+			t.later(next)
+			return nil
+		}
+		end(t)
+		return nil
+	}
+	return next
+}
+
 func (t *tx) publish(topic string, payload []byte) {
 	t.effects = append(t.effects, effect{topic: topic, payload: payload, fan: true})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -166,13 +165,11 @@ type indexed struct {
 	things int
 }
 
-func isConnectivity(field string) bool { return strings.HasPrefix(field, "connectivity.") }
-
 // lint looks for what may not be meant: at the text of the query, and at the
 // things that have the fields which it names.
 func lint(ctx context.Context, e *Engine, q *query.Query, fleet indexed, matching *roaring.Bitmap) ([]Lint, error) {
 	lints := []Lint{}
-	if slices.ContainsFunc(q.Fields(), isConnectivity) {
+	if slices.ContainsFunc(q.Fields(), index.IsConnectivity) {
 		lints = append(lints, Lint{
 			Code: LintConnectivity,
 			Text: "the query names connectivity; jobs already wait for offline devices; drop it unless you mean it",

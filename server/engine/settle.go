@@ -23,29 +23,19 @@ func (s *state) settle(was boundRow) {
 		return
 	}
 	old := was.GroupsPerThing
-	var last ordered[protocol.ThingName]
-	var next func(t *tx) error
-	next = func(t *tx) error {
-		if last == (ordered[protocol.ThingName]{}) {
-			t.putBound(boundRow{tighter(old, now), true})
+	settle := func(t *tx, n protocol.ThingName) {
+		doc := t.index.Get(n)
+		in := len(t.tree.GroupsOf(n)) + len(t.matcher.GroupsOf(doc))
+		if doc != nil && (old > 0 && in >= old || now > 0 && in > now) {
+			t.moved(*t.names[n].thing, t.matcher.Settle(doc), false)
 		}
-		things := t.things.after(last)
-		for _, o := range things[:min(slice, len(things))] {
-			last = o
-			doc := t.index.Get(o.key)
-			in := len(t.tree.GroupsOf(o.key)) + len(t.matcher.GroupsOf(doc))
-			if doc != nil && (old > 0 && in >= old || now > 0 && in > now) {
-				t.moved(*t.names[o.key].thing, t.matcher.Settle(doc), false)
-			}
-		}
-		if len(things) > slice {
-			t.later(next)
-			return nil
-		}
-		t.putBound(boundRow{GroupsPerThing: now})
-		return nil
 	}
-	s.background = append(s.background, next)
+	always := func(*tx) bool { return true }
+	things := inSlices(&s.things, always, settle, func(t *tx) { t.putBound(boundRow{GroupsPerThing: now}) })
+	s.background = append(s.background, func(t *tx) error {
+		t.putBound(boundRow{tighter(old, now), true})
+		return things(t)
+	})
 }
 
 // tighter is the lower of two bounds, of which 0 is none.

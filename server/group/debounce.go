@@ -19,17 +19,9 @@ const MaxDebounce = time.Hour
 func ParseDebounce(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 || d > MaxDebounce {
-		return 0, protocol.Errorf(protocol.InvalidRequest, "connectivityDebounce %q is not a duration from 0s to 1h, such as 30s", clip(text))
+		return 0, protocol.Errorf(protocol.InvalidRequest, "connectivityDebounce %q is not a duration from 0s to 1h, such as 30s", protocol.Clip(text, 40))
 	}
 	return d, nil
-}
-
-func clip(s string) string {
-	const most = 40
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
 }
 
 // Debounce lets joins and leaves that connectivity alone caused wait before

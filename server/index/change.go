@@ -21,7 +21,7 @@ type Change struct {
 // connectivity (rules 5 and 6).
 func (c Change) OnlyConnectivity() bool {
 	for _, f := range c.Fields {
-		if !isConnectivity(f) {
+		if !IsConnectivity(f) {
 			return false
 		}
 	}

@@ -81,7 +81,7 @@ func (d *Document) Fields() []string {
 
 // Values returns the values of a field, which are read-only; nil if it has none.
 func (d *Document) Values(name string) []query.Value {
-	if isConnectivity(name) {
+	if IsConnectivity(name) {
 		return d.connectivityValues(name)
 	}
 	at, found := d.shape.find(name)
@@ -118,7 +118,7 @@ func (d *Document) Has(path string) bool {
 	if path+"." == connectivityPrefix {
 		return d.connectivity != [connectivityFields]*entry{}
 	}
-	if isConnectivity(path) {
+	if IsConnectivity(path) {
 		return d.connectivityValues(path) != nil
 	}
 	_, found := d.shape.find(path)

@@ -360,10 +360,3 @@ func (ix *Index) matches(q *query.Query, id uint32) bool {
 func (ix *Index) view(doc *Document) query.Document {
 	return addGroups(doc, ix.joined[doc.id])
 }
-
-// Search returns up to limit things that match the query, in order of name,
-// beginning behind the name after; a limit of 0 or less is none. More says
-// that further things match.
-func (ix *Index) Search(q *query.Query, after protocol.ThingName, limit int) (docs []*Document, more bool) {
-	return ix.Select(q).Page(after, limit)
-}

@@ -86,7 +86,7 @@ func compareWithModel(t *rapid.T, ix *index.Index, model map[protocol.ThingName]
 	if got := thingsOf(ix.Range(after, limit)); !slices.Equal(got, firstOf(all, limit)) {
 		t.Fatalf("range behind %s, at most %d: %v, want %v", after, limit, got, firstOf(all, limit))
 	}
-	docs, more := ix.Search(q, after, limit)
+	docs, more := ix.Select(q).Page(after, limit)
 	want := firstOf(matching, limit)
 	if got := thingsOf(docs); !slices.Equal(got, want) || more != (len(want) < len(matching)) {
 		t.Fatalf("search behind %s, at most %d: %v, more %t; all: %v", after, limit, got, more, matching)
@@ -103,7 +103,7 @@ func firstOf(names []protocol.ThingName, limit int) []protocol.ThingName {
 
 func TestEmptyIndex(t *testing.T) {
 	ix := index.New()
-	docs, more := ix.Search(mustParse(t, "*"), "", 10)
+	docs, more := ix.Select(mustParse(t, "*")).Page("", 10)
 	if ix.Len() != 0 || ix.Get("a") != nil || docs != nil || more || ix.Range("", 10) != nil {
 		t.Error("an empty index is not empty")
 	}
@@ -173,7 +173,7 @@ func TestSearchSeesDynamicGroups(t *testing.T) {
 		{"static", []protocol.ThingName{"a"}},
 		{"thingName:a", []protocol.ThingName{"a"}},
 	} {
-		docs, _ := ix.Search(mustParse(t, c.query), "", 0)
+		docs, _ := ix.Select(mustParse(t, c.query)).Page("", 0)
 		if got := thingsOf(docs); !slices.Equal(got, c.want) {
 			t.Errorf("%q finds %v, want %v", c.query, got, c.want)
 		}
@@ -219,7 +219,7 @@ func BenchmarkSearch(b *testing.B) {
 	}
 	q := mustParse(b, "connectivity.connected:true AND attributes.softwareVersion:5")
 	for b.Loop() {
-		ix.Search(q, "", 50)
+		ix.Select(q).Page("", 50)
 	}
 }
 

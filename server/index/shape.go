@@ -73,8 +73,8 @@ func connectivityName(i int) string {
 	return connectivityPrefix + "timestamp"
 }
 
-// isConnectivity reports whether a field is one of the connectivity fields.
-func isConnectivity(field string) bool { return strings.HasPrefix(field, connectivityPrefix) }
+// IsConnectivity reports whether a field is one of the connectivity fields.
+func IsConnectivity(field string) bool { return strings.HasPrefix(field, connectivityPrefix) }
 
 // shapes are those of the documents of an index.
 type shapes struct {

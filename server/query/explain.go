@@ -1,5 +1,7 @@
 package query
 
+import "github.com/muster-iot/muster/protocol"
+
 // Explanation says why a query is or is not true of a document: a tree of the
 // query's parts, each with its own answer.
 type Explanation struct {
@@ -29,7 +31,7 @@ func (q *Query) Explain(d Document) Explanation { return explain(q.root, d) }
 func explain(n Node, d Document) Explanation {
 	p := printer{most: 4 * maxExplained} // bytes of so many characters
 	n.print(&p, levelOr)
-	e := Explanation{Text: clipTo(p.String(), maxExplained), Matched: n.match(d)}
+	e := Explanation{Text: protocol.Clip(p.String(), maxExplained), Matched: n.match(d)}
 	switch n := n.(type) {
 	case *And:
 		e.Operator, e.Children = "AND", explainAll(n.Nodes, d)

@@ -54,19 +54,7 @@ func (s Schema) checkField(name string, column int, source string) error {
 }
 
 // clip shortens user text for a message.
-func clip(s string) string { return clipTo(s, 200) }
-
-// clipTo cuts s after so many characters.
-func clipTo(s string, most int) string {
-	n := 0
-	for i := range s {
-		if n == most {
-			return s[:i] + "…"
-		}
-		n++
-	}
-	return s
-}
+func clip(s string) string { return protocol.Clip(s, 200) }
 
 // InFieldless reports whether values of the field can decide a term without a
 // field: all but those of connectivity can.

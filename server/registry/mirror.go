@@ -3,6 +3,8 @@ package registry
 import (
 	"errors"
 	"fmt"
+
+	"github.com/muster-iot/muster/protocol"
 )
 
 // Mirrored returns the value of the attribute that a reported field becomes
@@ -17,16 +19,7 @@ func Mirrored(field string, reported any) (string, error) {
 	case text == "":
 		return "", errors.New("an empty text cannot be an attribute")
 	case !AttributeForm(field, text):
-		return "", fmt.Errorf("%q cannot be an attribute: values are up to 800 of [a-zA-Z0-9_.,@/:#=[]-]", clip(text))
+		return "", fmt.Errorf("%q cannot be an attribute: values are up to 800 of [a-zA-Z0-9_.,@/:#=[]-]", protocol.Clip(text, 100))
 	}
 	return text, nil
-}
-
-// clip shortens a device's text for a message.
-func clip(s string) string {
-	const most = 100
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/server/group"
 	"github.com/muster-iot/muster/server/index"
 )
@@ -20,18 +19,14 @@ type building struct {
 	group      *groupEntry
 	generation int64
 	find       *index.Find
-	// left is what there is still to do: it yields some things to evaluate, and
-	// whether there are more. It is nil until it is known.
-	left func(t *tx) (docs []*index.Document, more bool)
+	// left are the numbers of the things still to be looked at; it is nil until
+	// these are known.
+	left roaring.IntPeekable
 }
 
 // build evaluates a group anew. A newer query of the group ends the older build.
 func (s *state) build(g *groupEntry) {
 	b := &building{group: g, generation: g.Generation}
-	if g.query.HasFieldless() {
-		// A search also sees the names of dynamic groups, which a group must not.
-		b.left = b.everything()
-	}
 	g.progress = BuildProgress{}
 	s.background = append(s.background, b.step)
 }
@@ -49,9 +44,8 @@ func (b *building) step(t *tx) error {
 		t.later(b.step)
 		return nil
 	}
-	docs, more := b.left(t)
-	t.movedAll(t.matcher.Scan(g.Name, docs))
-	if more {
+	t.movedAll(t.matcher.Scan(g.Name, b.some(t.index)))
+	if b.left.HasNext() {
 		t.later(b.step)
 		return nil
 	}
@@ -62,42 +56,25 @@ func (b *building) step(t *tx) error {
 // search takes a step of the search; at its end it is known what there is to do.
 func (b *building) search(t *tx) {
 	if b.find == nil {
-		b.find = t.index.Find(b.group.query)
+		b.find = t.index.FindAlone(b.group.query)
 	}
 	if b.find.Step() {
 		return
 	}
 	unsettled := t.matcher.Unsettled(b.group.Name, b.find.Selection().IDs())
 	b.group.progress.Of = int(unsettled.GetCardinality())
-	b.left = b.some(unsettled.Iterator())
+	b.left = unsettled.Iterator()
 }
 
-// some yields the things of these numbers that are still there.
-func (b *building) some(ids roaring.IntPeekable) func(t *tx) ([]*index.Document, bool) {
-	return func(t *tx) (docs []*index.Document, more bool) {
-		for n := 0; n < slice && ids.HasNext(); n++ {
-			b.group.progress.Scanned++
-			if doc := t.index.At(ids.Next()); doc != nil {
-				docs = append(docs, doc)
-			}
+// some takes some of the things that are left, as far as they are still there.
+func (b *building) some(ix *index.Index) (docs []*index.Document) {
+	for n := 0; n < slice && b.left.HasNext(); n++ {
+		b.group.progress.Scanned++
+		if doc := ix.At(b.left.Next()); doc != nil {
+			docs = append(docs, doc)
 		}
-		return docs, ids.HasNext()
 	}
-}
-
-// everything yields all things, in the order of their names.
-func (b *building) everything() func(t *tx) ([]*index.Document, bool) {
-	var after protocol.ThingName
-	return func(t *tx) (docs []*index.Document, more bool) {
-		docs = t.index.Range(after, slice)
-		b.group.progress.Scanned += len(docs)
-		b.group.progress.Of = t.index.Len()
-		if len(docs) < slice {
-			return docs, false
-		}
-		after = docs[len(docs)-1].Thing()
-		return docs, true
-	}
+	return docs
 }
 
 // movedAll is moved for every thing of memberships in which those of one

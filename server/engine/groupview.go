@@ -55,9 +55,7 @@ func (s *state) progress(g *groupEntry) *BuildProgress {
 	if !g.Status.NeedsScan() {
 		return nil
 	}
-	p := g.progress
-	p.Scanned = min(p.Scanned, p.Of) // things may come while others are looked at
-	return &p
+	return new(g.progress)
 }
 
 // MemberReason says why a thing is, or is not, in a thing group.

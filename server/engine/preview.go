@@ -84,7 +84,7 @@ func PreviewQuery(ctx context.Context, e *Engine, ask QueryPreview) (QueryPrevie
 		return QueryPreviewed{}, err
 	}
 	var matching *roaring.Bitmap
-	err = e.search(ctx, Question{Query: p.searched()}, nil,
+	err = e.search(ctx, Question{Query: ask.Query, alone: true}, nil,
 		func(s *index.Selection) { matching = p.see(s, ask.First) },
 		func(v *View) {
 			if ask.Group != "" {
@@ -121,42 +121,16 @@ func (s *state) previewQuery(ask QueryPreview) (p QueryPreviewed, err error) {
 	return p, nil
 }
 
-// searched is what to search for to see what a group would match. A search also
-// sees the names of dynamic groups, which a group must not: a query that names no
-// field has to be asked of every thing.
-func (p *QueryPreviewed) searched() string {
-	if p.Query.HasFieldless() {
-		return "*"
-	}
-	return p.Query.Source()
-}
-
 // see takes down what was found, and returns the numbers of what matches.
 func (p *QueryPreviewed) see(s *index.Selection, first int) *roaring.Bitmap {
-	p.First = nil
-	if !p.Query.HasFieldless() {
-		p.Count = s.Count()
-		if first > 0 {
-			docs, _ := s.Page("", first)
-			for _, d := range docs {
-				p.First = append(p.First, d.Thing())
-			}
-		}
-		return s.IDs().Clone()
-	}
-	matching := roaring.New()
-	docs, _ := s.Page("", 0)
-	for _, d := range docs {
-		if !p.Query.Match(d) {
-			continue
-		}
-		matching.Add(d.ID())
-		if len(p.First) < first {
+	p.First, p.Count = nil, s.Count()
+	if first > 0 {
+		docs, _ := s.Page("", first)
+		for _, d := range docs {
 			p.First = append(p.First, d.Thing())
 		}
 	}
-	p.Count = int(matching.GetCardinality())
-	return matching
+	return s.IDs().Clone()
 }
 
 // indexed is what the index holds of how many things.

@@ -16,6 +16,10 @@ type Question struct {
 	Index   string // empty is [IndexName]
 	Query   string
 	Version string // empty is [QueryVersion]
+
+	// alone asks as the query of a dynamic group does, which does not see the
+	// dynamic groups that things are in.
+	alone bool
 }
 
 // Found is a thing that a search found.
@@ -89,7 +93,7 @@ func (e *Engine) searchOnce(ctx context.Context, ask Question, check func(*state
 			err = check(v.t.state)
 		}
 		if err == nil {
-			of, find = v.t.state, ix.Find(q)
+			of, find = v.t.state, ask.find(ix, q)
 		}
 		return err
 	})
@@ -107,6 +111,13 @@ func (e *Engine) searchOnce(ctx context.Context, ask Question, check func(*state
 		show(v)
 		return nil
 	})
+}
+
+func (ask Question) find(ix *index.Index, q *query.Query) *index.Find {
+	if ask.alone {
+		return ix.FindAlone(q)
+	}
+	return ix.Find(q)
 }
 
 // finish steps a search to its end. Between two steps others may have the

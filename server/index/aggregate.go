@@ -83,7 +83,7 @@ func (s *Selection) tally(f Field) []counted {
 
 func (s *Selection) eachValue(f Field, visit func(*Document, query.Value)) {
 	s.each(func(doc *Document) {
-		for _, v := range aggregated(doc, s.ix.view(doc), f.Name) {
+		for _, v := range aggregated(doc, s.view(doc), f.Name) {
 			if ofType(v, f.Type) {
 				visit(doc, v)
 			}

@@ -25,7 +25,7 @@ func (f *life) aggregate(t *rapid.T) {
 	}
 	var things []naive.Thing
 	for _, n := range f.still(s) {
-		thing, err := naivetest.Answered(f.docs[n], f.groups[n]...)
+		thing, err := naivetest.Answered(f.docs[n], f.groupsSeen(s, n)...)
 		if err != nil {
 			t.Fatal(err)
 		}

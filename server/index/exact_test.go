@@ -58,6 +58,7 @@ type life struct {
 type search struct {
 	*index.Find
 	q         *query.Query
+	alone     bool // sees no dynamic groups
 	selection *index.Selection
 }
 
@@ -146,8 +147,13 @@ func (f *life) leave(t *rapid.T) {
 }
 
 func (f *life) find(t *rapid.T) {
-	q := f.queries.Draw(t)
-	f.finds = append(f.finds, &search{Find: f.ix.Find(q), q: q})
+	s := &search{q: f.queries.Draw(t), alone: rapid.Bool().Draw(t, "alone")}
+	if s.alone {
+		s.Find = f.ix.FindAlone(s.q)
+	} else {
+		s.Find = f.ix.Find(s.q)
+	}
+	f.finds = append(f.finds, s)
 }
 
 func (f *life) step(t *rapid.T) {
@@ -173,7 +179,7 @@ func (f *life) stepOf(t *rapid.T, i int) bool {
 		got = append(got, doc.Thing())
 	}
 	slices.Sort(got)
-	if want := f.matching(s.q); !slices.Equal(got, want) {
+	if want := f.matching(s); !slices.Equal(got, want) {
 		t.Fatalf("query %s found %v, want %v", s.q, got, want)
 	}
 	if s.selection.Count() != len(got) {
@@ -203,16 +209,19 @@ func (f *life) close(t *rapid.T) {
 	f.finds = slices.Delete(f.finds, i, i+1)
 }
 
-// matches asks a query about a thing, with its dynamic groups.
-func (f *life) matches(q *query.Query, n protocol.ThingName) bool {
-	return f.docs[n] != nil && q.Match(grouped{f.docs[n], f.groups[n]})
+// groupsSeen are the dynamic groups of a thing that a search sees.
+func (f *life) groupsSeen(s *search, n protocol.ThingName) []protocol.ThingGroupName {
+	if s.alone {
+		return nil
+	}
+	return f.groups[n]
 }
 
-// matching asks a query about all things.
-func (f *life) matching(q *query.Query) []protocol.ThingName {
+// matching asks the query of a search about all things.
+func (f *life) matching(s *search) []protocol.ThingName {
 	var names []protocol.ThingName
 	for _, n := range slices.Sorted(maps.Keys(f.docs)) {
-		if f.matches(q, n) {
+		if s.q.Match(grouped{f.docs[n], f.groupsSeen(s, n)}) {
 			names = append(names, n)
 		}
 	}
@@ -249,7 +258,7 @@ func (f *life) page(t *rapid.T) {
 // still lists the things that have the numbers that were found and match.
 func (f *life) still(s *search) []protocol.ThingName {
 	var names []protocol.ThingName
-	for _, n := range f.matching(s.q) {
+	for _, n := range f.matching(s) {
 		if s.selection.IDs().Contains(f.docs[n].ID()) {
 			names = append(names, n)
 		}

@@ -16,8 +16,8 @@ import (
 //
 // A search that is given up is simply dropped: the index knows nothing of it.
 type Find struct {
-	ix *Index
-	q  *query.Query
+	sight
+	q *query.Query
 
 	terms    []*term // of the query, to be looked up
 	prepared int
@@ -31,10 +31,14 @@ type Find struct {
 }
 
 // Find begins a search.
-func (ix *Index) Find(q *query.Query) *Find { return &Find{ix: ix, q: q} }
+func (ix *Index) Find(q *query.Query) *Find { return &Find{sight: sight{ix: ix}, q: q} }
+
+// FindAlone begins a search that finds what the query would match as that of a
+// dynamic group: it does not see the dynamic groups that things have joined.
+func (ix *Index) FindAlone(q *query.Query) *Find { return &Find{sight: sight{ix, true}, q: q} }
 
 // Close gives a search up. It is nothing but a courtesy.
-func (f *Find) Close() { *f = Find{done: true, ix: f.ix, q: f.q, ids: f.ids, seen: f.seen} }
+func (f *Find) Close() { *f = Find{done: true, sight: f.sight, q: f.q, ids: f.ids, seen: f.seen} }
 
 // Step does a piece of the search that holds the index for much less than a
 // millisecond, and reports whether there is more to do.
@@ -111,7 +115,7 @@ func (f *Find) settle(b *budget) bool {
 		}
 		id := f.changed.Minimum()
 		f.changed.Remove(id)
-		if b.judge(f.q); f.ix.matches(f.q, id) {
+		if b.judge(f.q); f.matches(f.q, id) {
 			f.ids.Add(id)
 		} else {
 			f.ids.Remove(id)
@@ -123,7 +127,7 @@ func (f *Find) settle(b *budget) bool {
 // Selection returns what the search found: exactly the things that the query
 // matched when the last step was done.
 func (f *Find) Selection() *Selection {
-	return &Selection{ix: f.ix, q: f.q, ids: f.ids, seen: f.seen, changed: roaring.New()}
+	return &Selection{sight: f.sight, q: f.q, ids: f.ids, seen: f.seen, changed: roaring.New()}
 }
 
 // Select runs a search from its beginning to its end.

@@ -349,14 +349,32 @@ func at(name string) *Document {
 	return &Document{source: Source{ThingName: protocol.ThingName(name)}}
 }
 
-// matches reports whether the thing of a number is there and a query true of
-// it, as searches see it.
-func (ix *Index) matches(q *query.Query, id uint32) bool {
-	doc := ix.At(id)
-	return doc != nil && q.Match(ix.view(doc))
+// sight is an index as a search sees it.
+type sight struct {
+	ix *Index
+	// alone sees the documents alone, without the dynamic groups that their
+	// things have joined: as the queries of dynamic groups do.
+	alone bool
 }
 
-// view returns the document as searches see it.
-func (ix *Index) view(doc *Document) query.Document {
-	return addGroups(doc, ix.joined[doc.id])
+// matches reports whether the thing of a number is there and a query true of it.
+func (s sight) matches(q *query.Query, id uint32) bool {
+	doc := s.ix.At(id)
+	return doc != nil && q.Match(s.view(doc))
+}
+
+// view returns a document with what else is seen of its thing.
+func (s sight) view(doc *Document) query.Document {
+	if s.alone {
+		return doc
+	}
+	return addGroups(doc, s.ix.joined[doc.id])
+}
+
+// joined is the dictionary of the dynamic groups that are seen, nil if none are.
+func (s sight) joined() *field {
+	if s.alone {
+		return nil
+	}
+	return s.ix.dynamic
 }

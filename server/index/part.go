@@ -56,7 +56,7 @@ func (f *Find) partOf(n query.Node) part {
 	case *query.Not:
 		return &not{ix: f.ix, part: f.partOf(n.Node)}
 	case *query.Term:
-		t := &term{ix: f.ix, node: n, union: gathered{ix: f.ix}}
+		t := &term{sight: f.sight, node: n, union: gathered{ix: f.ix}}
 		f.terms = append(f.terms, t)
 		return t
 	}
@@ -286,7 +286,7 @@ func (a *and) holds(id uint32, b *budget) bool {
 	if doc == nil {
 		return false
 	}
-	view := a.find.ix.view(doc)
+	view := a.find.view(doc)
 	for _, c := range a.parts[a.next:] {
 		b.spend(unitsOfTerm)
 		if !query.Matches(c.node, view) {

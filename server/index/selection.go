@@ -15,7 +15,7 @@ import (
 // since and that the query does not match any more are left out of what it
 // lists and aggregates. It may be used on any goroutine.
 type Selection struct {
-	ix  *Index
+	sight
 	q   *query.Query
 	ids *roaring.Bitmap
 
@@ -75,7 +75,7 @@ func (s *Selection) document(id uint32, changed *roaring.Bitmap, b *budget) *Doc
 		return doc
 	}
 	b.judge(s.q)
-	if !s.q.Match(s.ix.view(doc)) {
+	if !s.q.Match(s.view(doc)) {
 		return nil
 	}
 	return doc

@@ -39,7 +39,7 @@ func (s *Selection) byEntries(f Field) (all []tallied, ok bool) {
 func (s *Selection) entriesOf(f Field, b *budget) ([]tallied, bool) {
 	const most = 4096
 	name := searchName(f.Name)
-	if isVersion(name) || name == groupNamesField && !s.ix.dynamic.has.IsEmpty() {
+	if isVersion(name) || name == groupNamesField && !s.alone && !s.ix.dynamic.has.IsEmpty() {
 		return nil, false
 	}
 	field := s.ix.field(name)

@@ -12,7 +12,7 @@ import (
 // all values that satisfy its condition. Looking it up says which those are, as
 // far as single values or whole fields answer it, and where to look for others.
 type term struct {
-	ix   *Index
+	sight
 	node *query.Term
 
 	after    string // the last field that was looked up, of a term without a field
@@ -41,8 +41,8 @@ func (t *term) prepare(b *budget) bool {
 		if f := t.ix.field(t.node.Field); f != nil {
 			t.lookUp(f, b)
 		}
-		if t.node.Field == groupNamesField {
-			t.lookUp(t.ix.dynamic, b)
+		if joined := t.joined(); joined != nil && t.node.Field == groupNamesField {
+			t.lookUp(joined, b)
 		}
 	}
 	return true
@@ -62,8 +62,8 @@ func (t *term) exists(b *budget) {
 		t.whole(f, b)
 		return true
 	})
-	if path == groupNamesField {
-		t.whole(t.ix.dynamic, b)
+	if joined := t.joined(); joined != nil && path == groupNamesField {
+		t.whole(joined, b)
 	}
 }
 
@@ -93,8 +93,8 @@ func (t *term) everywhere(b *budget) bool {
 		}
 		return done
 	})
-	if done {
-		t.lookUp(t.ix.dynamic, b)
+	if joined := t.joined(); joined != nil && done {
+		t.lookUp(joined, b)
 	}
 	return done
 }

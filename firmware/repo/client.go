@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/ownapi"
 )
 
 // Client is the operator's end of a repository on a server.
@@ -81,50 +80,10 @@ func (c Client) upload(ctx context.Context, w Workspace, t firmware.Target) (sen
 	return true, c.do(ctx, http.MethodPost, at, f, t.Length, nil)
 }
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 1 << 20
-
 // do sends one request and decodes its answer. An error answer becomes the
 // server's own [protocol.Error].
 func (c Client) do(ctx context.Context, method, path string, body io.Reader, length int64, out any) error {
-	u, err := url.Parse(c.URL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return protocol.Errorf(protocol.InvalidRequest, "server %q is not a URL such as http://127.0.0.1:8080", c.URL)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(u.String(), "/")+path, body)
-	if err != nil {
-		return fmt.Errorf("cannot reach the server: %w", err)
-	}
-	req.ContentLength = length
-	client := c.HTTP
-	if client == nil {
-		client = &http.Client{}
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("cannot reach the server: %w", err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("cannot read the server's answer: %w", err)
-	}
-	if resp.StatusCode >= 300 {
-		return refused(c.URL, resp, data)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s does not answer like a Muster server: %w", c.URL, err)
-	}
-	return nil
-}
-
-func refused(server string, resp *http.Response, data []byte) error {
-	var p problem
-	if json.Unmarshal(data, &p) != nil || p.Code == "" || p.Message == "" {
-		return fmt.Errorf("%s does not answer like a Muster server: %s", server, resp.Status)
-	}
-	return &protocol.Error{Code: p.Code, Message: p.Message}
+	const maxAnswer = 1 << 20
+	r := ownapi.Request{Method: method, Path: path, Body: body, Length: length, Most: maxAnswer}
+	return ownapi.Server{URL: c.URL, HTTP: c.HTTP}.Do(ctx, r, out)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/muster-iot/muster/firmware"
 	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/ownapi"
 )
 
 // Serve returns the read-only repository under /tuf/. It needs no
@@ -95,18 +96,12 @@ func missing(w http.ResponseWriter, req *http.Request, err error) {
 	fail(w, err)
 }
 
-// problem is the body of every error answer.
-type problem struct {
-	Code    protocol.Code `json:"code"`
-	Message string        `json:"message"`
-}
-
 // fail answers with an error as JSON. What is not meant for users becomes an
 // internal failure without details.
 func fail(w http.ResponseWriter, err error) {
-	p := problem{Code: protocol.Internal, Message: "the firmware repository failed; see the server's log"}
+	p := ownapi.Failure{Code: protocol.Internal, Message: "the firmware repository failed; see the server's log"}
 	if e, ok := errors.AsType[*protocol.Error](err); ok {
-		p = problem{Code: e.Code, Message: e.Message}
+		p = ownapi.Failure{Code: e.Code, Message: e.Message}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	answer(w, statusOf(p.Code), p)

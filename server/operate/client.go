@@ -5,12 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/muster-iot/muster/protocol"
+	"github.com/muster-iot/muster/protocol/ownapi"
 )
 
 // Client is the operator's end. The errors of its methods are the server's
@@ -51,54 +50,16 @@ func groupPath(name protocol.ThingGroupName) string {
 	return "/muster/v1/groups/" + url.PathEscape(string(name))
 }
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 64 << 20
-
 // do sends one request, with body as JSON unless it is nil, and decodes the answer.
 func (c Client) do(ctx context.Context, method, path string, body, into any) error {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return protocol.Errorf(protocol.InvalidRequest, "server %q is not a URL such as http://127.0.0.1:8080", c.URL)
-	}
-	var sent io.Reader
+	const maxAnswer = 64 << 20
+	r := ownapi.Request{Method: method, Path: path, Most: maxAnswer}
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
 			return fmt.Errorf("cannot ask the server: %w", err)
 		}
-		sent = bytes.NewReader(text)
+		r.Body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(u.String(), "/")+path, sent)
-	if err != nil {
-		return fmt.Errorf("cannot ask the server: %w", err)
-	}
-	client := c.HTTP
-	if client == nil {
-		client = &http.Client{}
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("cannot reach the server: %w", err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("cannot read the server's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return refused(c.URL, resp.Status, text)
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s does not answer like a Muster server: %w", c.URL, err)
-	}
-	return nil
-}
-
-// refused is the error of an answer that is none.
-func refused(server, status string, text []byte) error {
-	var f failure
-	if json.Unmarshal(text, &f) != nil || f.Code == "" || f.Message == "" {
-		return fmt.Errorf("%s does not answer like a Muster server: %s", server, status)
-	}
-	return &protocol.Error{Code: f.Code, Message: f.Message}
+	return ownapi.Server{URL: c.URL, HTTP: c.HTTP}.Do(ctx, r, into)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/muster-iot/muster/protocol"
 	"github.com/muster-iot/muster/protocol/jobs"
+	"github.com/muster-iot/muster/protocol/ownapi"
 	"github.com/muster-iot/muster/server/engine"
 	"github.com/muster-iot/muster/server/job"
 	"github.com/muster-iot/muster/server/rules"
@@ -40,7 +41,7 @@ func New(cfg Config) (http.Handler, error) {
 		mux.HandleFunc(pattern, serve)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusNotFound, failure{protocol.NotFound, "there is nothing at " + r.Method + " " + r.URL.Path})
+		answer(w, http.StatusNotFound, ownapi.Failure{Code: protocol.NotFound, Message: "there is nothing at " + r.Method + " " + r.URL.Path})
 	})
 	return mux, nil
 }
@@ -144,11 +145,6 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	return nil
 }
 
-type failure struct {
-	Code    protocol.Code `json:"code"`
-	Message string        `json:"message"`
-}
-
 func (c Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, code := http.StatusBadRequest, protocol.CodeOf(err)
 	switch code {
@@ -162,7 +158,7 @@ func (c Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusInternalServerError
 		c.Logger.Error("a request failed", "path", r.URL.Path, "error", err)
 	}
-	answer(w, status, failure{code, err.Error()})
+	answer(w, status, ownapi.Failure{Code: code, Message: err.Error()})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

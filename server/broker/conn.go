@@ -54,6 +54,7 @@ type conn struct {
 	held     bool   // what is queued waits for release
 	closed   bool   // no more writes; implies draining until flushed
 	broken   bool   // closed without sending what is queued
+	spoken   bool   // something is on its way to the client: CONNACK first
 	reason   Reason // why the session ends; the first one stays
 }
 
@@ -160,6 +161,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, errSlowClient
 	}
 	c.queue = append(c.queue, p...)
+	c.spoken = true
 	c.count(len(p))
 	if !c.held {
 		c.startDrainLocked()
@@ -311,13 +313,16 @@ func writeFailure(err error) Reason {
 	return ConnectionLost
 }
 
-// end notes why the session ends; the first reason stays.
-func (c *conn) end(r Reason) {
+// end notes why the session ends; the first reason stays. It reports whether
+// CONNACK is on its way, so that the client can be told: as soon as it has read
+// that, it may expect to be.
+func (c *conn) end(r Reason) (acknowledged bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reason == "" {
 		c.reason = r
 	}
+	return c.spoken
 }
 
 // endReason is why the session ended, where mochi returned err. It belongs to

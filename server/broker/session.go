@@ -36,7 +36,6 @@ type session struct {
 	publishes     bucket
 	publishedSize bucket
 
-	acknowledged atomic.Bool // CONNACK is on its way
 	endClean     atomic.Bool // must not outlive its connection
 	keepWillBack atomic.Bool // must not send its will
 }
@@ -218,7 +217,6 @@ func (b *Broker) establish(s *session, clean bool) {
 func (s *session) ready() {
 	s.dropForbiddenSubscriptions()
 	s.box.attach(s.cl.WritePacket)
-	s.acknowledged.Store(true)
 	s.release()
 }
 
@@ -239,8 +237,7 @@ func (s *session) drop(r Reason) { s.dropWith(r, disconnectCode(r)) }
 
 // dropWith is drop with a code of its own.
 func (s *session) dropWith(r Reason, code packets.Code) {
-	s.conn.end(r)
-	if s.client.Version == 5 && s.acknowledged.Load() {
+	if s.conn.end(r) && s.client.Version == 5 {
 		_ = s.b.mqtt.DisconnectClient(s.cl, code) // closes; the code comes back as an error
 		return
 	}
